@@ -1,0 +1,225 @@
+"""The platform's answers, read tolerantly into small frozen objects.
+
+Sources: the API page, "Response Parameters" (create); the vendor's pages on querying a batch task, its
+sub-tasks, devices, device groups and device capabilities. Older platforms write null where newer ones
+leave a member out; numbers may come as text; both are read alike. A wrong shape raises BadAnswer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from tasks.platform.jsontext import BadJSON, clean, cleaned, loads
+
+Members = dict[str, object]
+
+
+class BadAnswer(ValueError):
+    """An answer that is not of its documented shape; the text says what is missing."""
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """One task: ``status`` is Pending, Running, Complete or Timeout; the counters are of sub-tasks."""
+
+    task_id: str
+    name: str
+    status: str
+    total: int
+    succeeded: int
+    failed: int
+    timed_out: int
+    expired: int
+    raw: Members = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One sub-task: ``status`` is Pending, WaitResult, Success, Fail or Timeout; unknown ids are ""."""
+
+    device_id: str
+    command_id: str
+    status: str
+    output: object
+    error_code: str
+    error_text: str
+
+
+@dataclass(frozen=True)
+class DetailsPage:
+    """Sub-tasks, newest first; ``total`` counts all pages."""
+
+    total: int
+    details: tuple[Detail, ...]
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device; texts are "" where the platform has none."""
+
+    device_id: str
+    name: str
+    node_id: str
+    status: str
+    device_type: str
+    manufacturer_id: str
+    model: str
+    location: str
+    raw: Members = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class DevicesPage:
+    """Devices, newest first; ``total`` counts all pages."""
+
+    total: int
+    devices: tuple[Device, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """One device group; ``size`` is its number of devices."""
+
+    group_id: str
+    name: str
+    description: str
+    size: int
+
+
+@dataclass(frozen=True)
+class GroupsPage:
+    """Device groups; ``total`` counts all pages."""
+
+    total: int
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class MembersPage:
+    """Ids of the devices of one group; ``total`` counts all pages."""
+
+    total: int
+    device_ids: tuple[str, ...]
+
+
+def task_id(body: Members) -> str:
+    """The id of a created task; "" unless the answer holds a non-empty text ``taskID`` (or ``taskId``)."""
+    for name in ("taskID", "taskId"):
+        value = body.get(name)
+        if isinstance(value, str) and value.strip():
+            return clean(value)
+    return ""
+
+
+def task_status(body: Members) -> TaskStatus:
+    """A task's status and counters; a missing counter reads 0."""
+    counts = [
+        _number(body, name) for name in ("totalCnt", "successCnt", "failCnt", "timeoutCnt", "expiredCnt")
+    ]
+    if not _text(body, "status"):
+        raise BadAnswer("The answer has no status.")
+    return TaskStatus(task_id(body), _text(body, "taskName"), _text(body, "status"), *counts, raw=body)
+
+
+def details_page(body: Members) -> DetailsPage:
+    """A page of sub-tasks."""
+    details = tuple(_detail(item) for item in _items(body, "taskDetails"))
+    return DetailsPage(_total(body, len(details)), details)
+
+
+def devices_page(body: Members) -> DevicesPage:
+    """A page of devices; devices without an id are passed over."""
+    items = _items(body, "devices")
+    devices = tuple(_device(item) for item in items if _text(item, "deviceId"))
+    return DevicesPage(_total(body, len(items)), devices)
+
+
+def groups_page(body: Members) -> GroupsPage:
+    """A page of device groups; the platform calls the member ``list``."""
+    groups = tuple(
+        Group(_text(item, "id"), _text(item, "name"), _text(item, "description"), _number(item, "curDevNum"))
+        for item in _items(body, "list")
+    )
+    return GroupsPage(_total(body, len(groups)), groups)
+
+
+def members_page(body: Members) -> MembersPage:
+    """A page of the ids of a group's devices."""
+    ids = body.get("deviceIds")
+    if not isinstance(ids, list):
+        raise BadAnswer("The answer has no list deviceIds.")
+    texts = tuple(clean(item) for item in ids if isinstance(item, str) and item)
+    return MembersPage(_total(body, len(ids)), texts)
+
+
+def service_capabilities(body: Members) -> list[object]:
+    """The services of the one device that was asked for, as the platform describes them."""
+    for item in _items(body, "deviceCapabilities"):
+        if isinstance(services := item.get("serviceCapabilities"), list):
+            return services
+    return []
+
+
+def _detail(item: Members) -> Detail:
+    param = item.get("param")
+    ids = param if isinstance(param, dict) else {}
+    code, text = _error(item.get("error"))
+    output = _unpacked(item.get("output"))
+    return Detail(_text(ids, "deviceId"), _text(ids, "commandId"), _text(item, "status"), output, code, text)
+
+
+def _error(error: object) -> tuple[str, str]:
+    error = _unpacked(error)
+    if isinstance(error, dict):
+        return _text(error, "error_code"), _text(error, "error_desc")
+    return "", "" if error is None else str(error)
+
+
+def _unpacked(value: object) -> object:
+    """A JSON object or list that was sent inside a text, else the value itself; "" is None."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith(("{", "[")):
+        return value or None
+    try:
+        return cleaned(loads(value))
+    except BadJSON:
+        return value
+
+
+def _device(item: Members) -> Device:
+    info = item.get("deviceInfo")
+    about = info if isinstance(info, dict) else {}
+    names = ("name", "nodeId", "status", "deviceType", "manufacturerId", "model")
+    location = _text(about, "location") or _text(item, "location")
+    return Device(_text(item, "deviceId"), *(_text(about, name) for name in names), location, raw=item)
+
+
+def _items(body: Members, name: str) -> list[Members]:
+    items = body.get(name)
+    if not isinstance(items, list):
+        raise BadAnswer(f"The answer has no list {name}.")
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _total(body: Members, at_least: int) -> int:
+    return max(_number(body, "totalCount"), at_least)
+
+
+def _text(members: Members, name: str) -> str:
+    value = members.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return clean(str(value))
+
+
+_WHOLE = re.compile(r"\s*\+?\d{1,18}\s*", re.ASCII)
+
+
+def _number(members: Members, name: str) -> int:
+    value = members.get(name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    whole = isinstance(value, int | str) and not isinstance(value, bool) and _WHOLE.fullmatch(str(value))
+    return int(str(value)) if whole else 0
