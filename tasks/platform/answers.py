@@ -114,12 +114,19 @@ def task_id(body: Members) -> str:
 
 def task_status(body: Members) -> TaskStatus:
     """A task's status and counters; a missing counter reads 0."""
-    counts = [
-        _number(body, name) for name in ("totalCnt", "successCnt", "failCnt", "timeoutCnt", "expiredCnt")
-    ]
     if not _text(body, "status"):
         raise BadAnswer("The answer has no status.")
-    return TaskStatus(task_id(body), _text(body, "taskName"), _text(body, "status"), *counts, raw=body)
+    return TaskStatus(
+        task_id=task_id(body),
+        name=_text(body, "taskName"),
+        status=_text(body, "status"),
+        total=_number(body, "totalCnt"),
+        succeeded=_number(body, "successCnt"),
+        failed=_number(body, "failCnt"),
+        timed_out=_number(body, "timeoutCnt"),
+        expired=_number(body, "expiredCnt"),
+        raw=body,
+    )
 
 
 def details_page(body: Members) -> DetailsPage:
@@ -191,9 +198,17 @@ def _unpacked(value: object) -> object:
 def _device(item: Members) -> Device:
     info = item.get("deviceInfo")
     about = info if isinstance(info, dict) else {}
-    names = ("name", "nodeId", "status", "deviceType", "manufacturerId", "model")
-    location = _text(about, "location") or _text(item, "location")
-    return Device(_text(item, "deviceId"), *(_text(about, name) for name in names), location, raw=item)
+    return Device(
+        device_id=_text(item, "deviceId"),
+        name=_text(about, "name"),
+        node_id=_text(about, "nodeId"),
+        status=_text(about, "status"),
+        device_type=_text(about, "deviceType"),
+        manufacturer_id=_text(about, "manufacturerId"),
+        model=_text(about, "model"),
+        location=_text(about, "location") or _text(item, "location"),
+        raw=item,
+    )
 
 
 def _items(body: Members, name: str) -> list[Members]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import requests.certs
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def ssl_context(connection: Connection) -> ssl.SSLContext:
         context.load_verify_locations(cafile=connection.ca)
     else:
         context.load_default_certs()
-        context.load_verify_locations(cafile=requests.certs.where())
+        context.load_verify_locations(cafile=DEFAULT_CA_BUNDLE_PATH)
     if connection.certificate:
         _load_pair(context, connection.certificate, connection.key, connection.key_passphrase)
     return context

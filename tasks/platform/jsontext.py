@@ -31,20 +31,23 @@ def loads(text: str | bytes) -> object:
     unasked. Where Python's own parser is generous (the last of two equal members, NaN, Infinity, 1e400,
     integers of any length, nesting up to the stack's end), this one refuses.
     """
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = text.count(b"\n", 0, error.start) + 1
-            raise BadJSON(f"is not UTF-8 (byte {error.start})", line) from error
+    decoded = text if isinstance(text, str) else _decoded(text)
     try:
-        value: object = _DECODER.decode(text.removeprefix("\ufeff"))
+        value: object = _DECODER.decode(decoded.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         raise BadJSON(error.msg, error.lineno, error.colno) from error
     except RecursionError as error:
         raise BadJSON(_TOO_DEEP) from error
     _check_depth(value)
     return value
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadJSON(f"is not UTF-8 (byte {error.start})", line) from error
 
 
 def clean(text: str) -> str:

@@ -131,11 +131,11 @@ class _TLSConnection(_Connecting, HTTPSConnection):
 
 
 class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection  # type: ignore[assignment]
+    ConnectionCls = _PlainConnection
 
 
 class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection  # type: ignore[assignment]
+    ConnectionCls = _TLSConnection
 
 
 class _OneCall(HTTPAdapter):

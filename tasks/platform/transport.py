@@ -70,7 +70,7 @@ def call(
                     method,
                     url,
                     data=body,
-                    headers=_COMMON | headers,
+                    headers={**_COMMON, **headers},
                     timeout=(min(CONNECT, deadline), line.idle),
                     allow_redirects=False,
                     stream=True,

@@ -19,7 +19,6 @@ from tasks.platform.checks import (
     SERVICE_ID_MAX,
     TAG_NAME_MAX,
     TAG_VALUE_MAX,
-    TARGET_MEMBERS,
     TASK_TYPE,
     TEXT_MAX,
     TIMEOUT_MAX,
@@ -28,6 +27,7 @@ from tasks.platform.checks import (
     check,
 )
 from tasks.platform.jsontext import BadJSON, loads
+from tasks.targets import MEMBERS as TARGET_MEMBERS
 
 __all__ = [
     "APP_ID_MAX",
@@ -110,9 +110,9 @@ def dumps(request: Mapping[str, object]) -> str:
     """
     ordered = _ordered(request, _ORDER)
     if isinstance(param := request.get("param"), dict):
-        ordered["param"] = _ordered(param, _PARAM_ORDER)
+        ordered_param = ordered["param"] = _ordered(param, _PARAM_ORDER)
         if isinstance(command := param.get("command"), dict):
-            ordered["param"]["command"] = _ordered(command, _COMMAND_ORDER)
+            ordered_param["command"] = _ordered(command, _COMMAND_ORDER)
     return json.dumps(ordered, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
