@@ -39,7 +39,8 @@ def unpack(archive: str, data: bytes) -> tuple[dict[str, bytes], list[str]]:
         with zipfile.ZipFile(io.BytesIO(data)) as opened:
             for member in _checked(archive, opened.infolist(), notes):
                 content = _read(archive, opened, member)
-                if files.setdefault(member.filename, content) != content:
+                path = member.filename.replace("\\", "/").removeprefix("./")
+                if files.setdefault(path, content) != content:
                     raise Unreadable(f"{archive} holds two different files named {short(member.filename)}.")
     except _FAULTS as error:
         raise Unreadable(f"{archive} is not a zip file, or is damaged: {short(str(error))}.") from error

@@ -9,17 +9,17 @@ SERVICE_FILE = "servicetype-capability.json"
 @dataclass(frozen=True)
 class ServiceFile:
     path: str
-    folder: str
+    folder: str  # the service's own, "" where the file lies in none
     label: str
     content: bytes
 
 
 @dataclass
 class Folder:
-    """One profile's files; an empty Folder is a profile without any."""
+    """One profile's files."""
 
-    device_file: str = ""
-    device_content: bytes = b""
+    device_file: str
+    device_content: bytes
     service_files: list[ServiceFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -29,20 +29,16 @@ def folders(files: dict[str, bytes]) -> list[Folder]:
 
     Where no file has the right name, every JSON file that could be a profile of its own is taken for one.
     """
-    found = {
-        _root(path): Folder(path, content)
-        for path, content in sorted(files.items())
-        if _is(path, DEVICE_FILE)
-    }
-    if not found:
-        single = (path for path in sorted(files) if b'"devices"' in files[path])
-        found = {_root(path): Folder(path, files[path]) for path in single}
-    for path, content in sorted(files.items()):
-        owners = [root for root in found if path.startswith(root)]
-        if owners and _is(path, SERVICE_FILE):
-            root = max(owners, key=len)
-            _take(found[root], path, path[len(root) :], content)
-    return list(found.values())
+    paths = sorted(files)
+    named = [path for path in paths if _is(path, DEVICE_FILE)]
+    device_files = named or [path for path in paths if b'"devices"' in files[path]]
+    found = [(_root(path), Folder(path, files[path])) for path in device_files]
+    for path in paths:
+        if _is(path, SERVICE_FILE):
+            around = [(root, folder) for root, folder in found if path.startswith(root)]
+            for root, owner in _innermost(around or (found if len(found) == 1 else [])):
+                _take(owner, path, path.removeprefix(root), files[path])
+    return [folder for _, folder in found]
 
 
 def _is(path: str, name: str) -> bool:
@@ -58,13 +54,17 @@ def _root(path: str) -> str:
     return f"{folder}/" if folder else ""
 
 
+def _innermost(found: list[tuple[str, Folder]]) -> list[tuple[str, Folder]]:
+    depth = max((len(root) for root, _ in found), default=0)
+    return [(root, folder) for root, folder in found if len(root) == depth]
+
+
 def _take(owner: Folder, path: str, inner: str, content: bytes) -> None:
-    above, *below = inner.split("/")
-    if below and above != "service":
-        owner.notes.append(f"service folder is spelled '{above}'")
-    names = [part for part in below[:-1] if part.lower() != "profile"]
-    if inner.lower().endswith(".json.json"):
+    *above, file = inner.split("/")
+    if above and above[0] not in ("service", owner.device_file.split("/")[0]):
+        owner.notes.append(f"service folder is spelled '{above[0]}'")
+    if file.lower().endswith(".json.json"):
         owner.notes.append(f"{inner} has its '.json' twice")
-    name = names[0] if names else ""
-    label = f"{name}/{inner.rpartition('/')[2]}" if name else inner
-    owner.service_files.append(ServiceFile(path, name, label, content))
+    names = [part for part in above[1:] if part.lower() != "profile"]
+    folder = names[-1] if names else ""
+    owner.service_files.append(ServiceFile(path, folder, f"{folder}/{file}" if folder else inner, content))
