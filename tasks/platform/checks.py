@@ -86,6 +86,11 @@ def _param(param: dict[str, object], most_devices: int) -> Found:
         yield Problem("param.deviceList", f"has {len(devices):,} devices; at most {most_devices:,}")
 
 
+def device_id_problem(device_id: object) -> str:
+    """Why this cannot be an element of ``deviceList``; "" when it can."""
+    return _text_problem(device_id, DEVICE_ID_MAX)
+
+
 def _text(longest: int) -> Rule:
     def rule(path: str, value: object) -> Found:
         if problem := _text_problem(value, longest):

@@ -25,6 +25,7 @@ from tasks.platform.checks import (
     TIMEOUT_MIN,
     Problem,
     check,
+    device_id_problem,
 )
 from tasks.platform.jsontext import BadJSON, loads
 from tasks.targets import MEMBERS as TARGET_MEMBERS
@@ -49,6 +50,7 @@ __all__ = [
     "Problem",
     "build",
     "check",
+    "device_id_problem",
     "dumps",
     "loads",
 ]
