@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from typing import Any
 
 MAX_DEPTH = 64
 """Levels of nesting in a whole document."""
@@ -71,16 +72,17 @@ _TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 
 
 def _check_depth(value: object) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
-        ]
+    level = _containers([value])
+    for _ in range(MAX_DEPTH):
+        level = [child for item in level for child in _containers(item)]
         if not level:
             return
     raise BadJSON(_TOO_DEEP)
+
+
+def _containers(item: Any) -> list[Any]:
+    children = item.values() if isinstance(item, dict) else item
+    return [child for child in children if isinstance(child, dict | list)]
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
