@@ -48,12 +48,17 @@ class Rule:
     seen: int = 0
     used: int = 0
 
+    @property
+    def spent(self) -> bool:
+        """It will strike no more."""
+        return bool(self.times) and self.used >= self.times
+
     def strikes(self, dice: random.Random) -> bool:
         """Count one matching call and say whether the rule spoils it."""
         self.seen += 1
         if self.nth and not self.nth <= self.seen < self.nth + max(1, self.times):
             return False
-        if not self.nth and self.times and self.used >= self.times:
+        if not self.nth and self.spent:
             return False
         if dice.random() >= self.probability:
             return False

@@ -23,6 +23,12 @@ from .config import Delivery
 Body = Callable[[], dict[str, Any]]
 Chance = Callable[[], list[tuple[str, float]]]  # the fault script's word on one push: (action, seconds)
 
+FAILURES: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "no answer in time"),
+    (aiohttp.InvalidURL, "no valid address"),
+    (aiohttp.ClientConnectorError, "not reachable"),
+    (Exception, "connection broken"),
+)
 OLDER_WORDS = {"SUCCESSFUL": "SUCCESS", "FAILED": "FAIL"}
 
 
@@ -128,7 +134,7 @@ class Pushes:
                 await reply.content.read(65_536)
                 outcome = str(reply.status)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as failure:
-            outcome = type(failure).__name__
+            outcome = next(words for kind, words in FAILURES if isinstance(failure, kind))
         self.counts["sent"] += 1
         self._note(push, outcome)
         if outcome == "200":
