@@ -320,14 +320,18 @@ class Fleet:
         (folder / "fleet.py").write_text(APP)
 
     def start(self, pool: str, slots: int = 2) -> None:
-        name = f"w{len(self.workers)}@test"
+        name = f"{pool}{len(self.workers)}@test"
         celery = [sys.executable, "-m", "celery", "-A", "fleet", "worker", "-l", "warning", "-n", name]
         options = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         with (self.folder / name).open("wb") as log:
             worker = subprocess.Popen(
                 [*celery, *options, "-P", pool, "-c", str(slots)],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": f"{self.folder}{os.pathsep}{REPOSITORY}"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": f"{self.folder}{os.pathsep}{REPOSITORY}",
+                    "DJANGO_SETTINGS_MODULE": "",  # this application is none of the site's
+                },
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -339,6 +343,7 @@ class Fleet:
             if worker.poll() is None:
                 os.killpg(worker.pid, signal.SIGKILL)
                 worker.wait()
+        self.workers = []
 
     def send(self, *numbers: int, seconds: float) -> None:
         payload = {"id": "", "task": "work", "args": [], "kwargs": {}}
@@ -361,6 +366,7 @@ class Fleet:
         deadline = time.monotonic() + seconds
         while not until():
             logs = "".join(log.read_text() for log in self.folder.glob("*@test"))
+            assert all(worker.poll() is None for worker in self.workers), logs
             assert time.monotonic() < deadline, f"{self.counted('done')}\n{logs}"
             time.sleep(0.05)
 
