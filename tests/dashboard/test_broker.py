@@ -209,16 +209,20 @@ def test_a_lease_is_renewed_while_the_process_lives_even_if_nobody_drains(path: 
     assert rows(path) == 0
 
 
-def test_giving_back_a_lost_lease_does_not_take_it_from_the_next_holder(path: Path):
-    with connect(path, lease=0.3) as connection, connect(path, lease=30) as another:
+@pytest.mark.parametrize("too_late", ["close", "renew"])
+def test_a_lease_that_was_lost_is_not_taken_from_the_next_holder(path: Path, too_late: str):
+    with connect(path, lease=30) as connection, connect(path, lease=31) as another:
         publish(connection, 1)
         channel = connection.channel()
         get(channel)
-        forget(path)
-        time.sleep(0.4)
-        assert get(another.channel()).payload == 1
-        channel.close()
+        with closing(sqlite3.connect(path, isolation_level=None)) as clock:
+            clock.execute("UPDATE messages SET leased_until = 1")
+        theirs = get(another.channel())
+        {"close": channel.close, "renew": channel.store.renew}[too_late]()
+        assert channel.store._held == set() or too_late == "close"
         assert get(another.channel()) is None
+        theirs.reject(requeue=True)
+        assert get(another.channel()).payload == 1
 
 
 def test_a_locked_database_is_waited_for(path: Path):
@@ -262,17 +266,19 @@ def test_many_threads_and_connections_share_the_queue_without_loss_or_duplicate(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
-def test_a_forked_child_opens_its_own_connection(path: Path):
+def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_leases_alone(path: Path):
     with connect(path) as connection:
         publish(connection, "parent")
-        mine = get(connection.channel())
-        store = connection.default_channel.store
+        channel = connection.channel()
+        mine = get(channel)
+        store = channel.store
         store._lock.acquire()
         child = os.fork()
         if child == 0:
             status = 1
             try:
                 publish(connection, "child")
+                channel.close()
                 status = 0 if connection.default_channel.store is not store else 2
             finally:
                 os._exit(status)
