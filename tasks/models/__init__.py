@@ -1,0 +1,23 @@
+"""What is kept. The database is the only record; everything else is a bell."""
+
+from .application import Application
+from .callback import Callback
+from .catalogue import Device, Group, Profile
+from .draft import DeviceList, Draft
+from .history import Attempt, Transition
+from .result import Result
+from .task import Task
+
+__all__ = [
+    "Application",
+    "Attempt",
+    "Callback",
+    "Device",
+    "DeviceList",
+    "Draft",
+    "Group",
+    "Profile",
+    "Result",
+    "Task",
+    "Transition",
+]

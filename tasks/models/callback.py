@@ -1,0 +1,49 @@
+"""A push as we received it: raw, kept before it is answered, settled later."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from .task import Task
+
+
+class Callback(models.Model):
+    """Equal bodies for one task share a row; ``seen`` counts them."""
+
+    class State(models.TextChoices):
+        NEW = "NEW"
+        SETTLED = "SETTLED"
+        QUARANTINED = "QUARANTINED"
+
+    id = models.BigAutoField(primary_key=True)
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="callbacks")
+    body = models.BinaryField()
+    body_sha256 = models.CharField(max_length=64)
+    remote_address = models.CharField(max_length=64, blank=True)
+    received_at = models.DateTimeField(default=timezone.now)
+    seen = models.PositiveIntegerField(default=1)
+    state = models.CharField(max_length=12, choices=State, default=State.NEW)
+    problem = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["task", "id"], name="callback_new", condition=Q(state="NEW")),  # settling
+            models.Index(fields=["received_at"], name="callback_by_time"),  # admin's dates
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "body_sha256"], name="equal_bodies_share_a_row"),
+            models.CheckConstraint(
+                condition=Q(state__in=["NEW", "SETTLED", "QUARANTINED"]), name="callback_state_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"callback {self.pk} of task {self.task_id}"
+
+    @property
+    def text(self) -> str:
+        """The body for display: UTF-8, with what is not shown as its escape."""
+        return bytes(self.body).decode("utf-8", "backslashreplace")

@@ -1,0 +1,50 @@
+"""What an operator is composing: kept on the server, so that long lists travel once and nothing is lost."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+
+class DeviceList(models.Model):
+    """Device ids as an operator gave them, checked and without duplicates, one a line, in their order."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    source = models.CharField(max_length=300, blank=True, help_text="The file's name; empty when pasted.")
+    count = models.PositiveIntegerField()
+    duplicates = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.count:,} devices"
+
+    @property
+    def ids(self) -> list[str]:
+        return self.text.split("\n") if self.text else []
+
+
+class Draft(models.Model):
+    """The composer's form as posted, waiting to be confirmed. Its id is the one-time key of the task it becomes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    values = models.JSONField(help_text="Field name -> list of posted values.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"draft of {self.created_at:%Y-%m-%d %H:%M}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("confirm", args=[self.pk])

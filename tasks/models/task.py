@@ -1,0 +1,188 @@
+"""One batch command that an operator composed, and where it stands."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Length
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
+from django.urls import reverse
+from django.utils import timezone
+
+from tasks.platform import wire
+from tasks.platform.pushes import FINAL_STATUSES
+from tasks.states import FINAL, MEANING, State
+from tasks.targets import LABELS, TargetType
+
+from .application import Application
+from .catalogue import Profile
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def due(self, now: dt.datetime) -> TaskQuerySet:
+        """Queued tasks whose time to be sent has come."""
+        return self.filter(state=State.QUEUED, due_at__lte=now)
+
+    def abandoned(self, now: dt.datetime) -> TaskQuerySet:
+        """Tasks whose worker did not come back within its lease."""
+        return self.filter(state=State.SUBMITTING, lease_until__lt=now)
+
+    def to_reconcile(self, now: dt.datetime) -> TaskQuerySet:
+        """Running tasks that the platform should be asked about."""
+        return self.filter(state=State.RUNNING, poll_at__lte=now)
+
+    def light(self) -> TaskQuerySet:
+        """Without the columns that grow with the number of devices."""
+        return self.defer("request_body")
+
+
+class Task(models.Model):
+    """``state`` is moved by ``lifecycle.transitions.move`` alone. ``request_body`` is what is sent, byte for byte."""
+
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="tasks")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tasks")
+    copied_from = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="copies"
+    )
+    compose_key = models.UUIDField(null=True, blank=True, unique=True, editable=False)
+
+    name = models.CharField(max_length=wire.NAME_MAX)
+    target_type = models.CharField(max_length=16, choices=[(value, LABELS[value]) for value in TargetType])
+    target = models.JSONField(default=dict, help_text="The members of param that say where; no device ids.")
+    profile = models.ForeignKey(Profile, on_delete=models.SET_NULL, null=True, blank=True)
+    service_id = models.CharField(max_length=wire.SERVICE_ID_MAX)
+    method = models.CharField(max_length=wire.METHOD_MAX)
+    paras = models.JSONField(null=True, blank=True)
+    timeout = models.PositiveIntegerField(
+        validators=[MinValueValidator(wire.TIMEOUT_MIN), MaxValueValidator(wire.TIMEOUT_MAX)],
+        help_text="Minutes.",
+    )
+    max_retransmit = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MaxValueValidator(wire.RETRANSMIT_MAX)]
+    )
+    group_tag = models.CharField(max_length=256, blank=True, default="")
+    tags = models.JSONField(default=list, blank=True, help_text="[[name, value], ...]")
+    callback_token = models.CharField(max_length=64, null=True, blank=True, unique=True)  # noqa: DJ001
+    duplicates_removed = models.PositiveIntegerField(default=0)
+
+    state = models.CharField(max_length=12, choices=[(value, MEANING[value][0]) for value in State])
+    reason = models.CharField(max_length=500, blank=True, default="", help_text="Why it stands where it stands.")
+    due_at = models.DateTimeField(null=True, blank=True)
+    deferrals = models.PositiveIntegerField(default=0, help_text="Times in a row it was put off.")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveIntegerField(default=0)
+    platform_task_id = models.CharField("taskID", max_length=128, blank=True, default="")
+    platform_status = models.CharField(max_length=32, blank=True, default="")
+    poll_at = models.DateTimeField(null=True, blank=True)
+    poll_page = models.PositiveIntegerField(default=0, help_text="Where reading the details goes on.")
+    error_code = models.CharField(max_length=32, blank=True, default="")
+    error_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    error_text = models.CharField(max_length=1000, blank=True, default="")
+
+    expected = models.PositiveIntegerField(null=True, blank=True, help_text="Devices, where their number is known.")
+    counts = models.JSONField(default=dict, help_text="Results by status, kept by settling.")
+    listed = models.BooleanField(default=False, help_text="Every device of the list has its result row.")
+
+    created_at = models.DateTimeField(default=timezone.now)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    # Last on purpose: a row's other columns are then read without walking through megabytes of it.
+    request_body = models.TextField()
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("cancel_task", "Can cancel a task"), ("settle_task", "Can settle an unconfirmed task")]
+        indexes = [
+            models.Index(fields=["state", "-id"], name="task_by_state"),  # history, filtered by state
+            models.Index(fields=["application", "-id"], name="task_by_application"),  # history, by application
+            models.Index(fields=["author", "-id"], name="task_by_author"),  # history, by operator
+            models.Index(fields=["target_type", "-id"], name="task_by_target_type"),  # history, by target type
+            models.Index(fields=["created_at"], name="task_by_time"),  # history, by time; admin's dates
+            models.Index(  # the sweep
+                fields=["state", "due_at"], name="task_open", condition=~Q(state__in=sorted(FINAL))
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(timeout__gte=wire.TIMEOUT_MIN, timeout__lte=wire.TIMEOUT_MAX),
+                name="timeout_within_the_platforms_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_retransmit__isnull=True) | Q(max_retransmit__lte=wire.RETRANSMIT_MAX),
+                name="max_retransmit_within_range",
+            ),
+            models.CheckConstraint(
+                condition=GreaterThanOrEqual(Length("name"), 1)
+                & LessThanOrEqual(Length("name"), wire.NAME_MAX),
+                name="name_within_length",
+            ),
+            models.CheckConstraint(
+                condition=GreaterThanOrEqual(Length("service_id"), 1)
+                & LessThanOrEqual(Length("service_id"), wire.SERVICE_ID_MAX),
+                name="service_id_within_length",
+            ),
+            models.CheckConstraint(
+                condition=GreaterThanOrEqual(Length("method"), 1)
+                & LessThanOrEqual(Length("method"), wire.METHOD_MAX),
+                name="method_within_length",
+            ),
+            models.CheckConstraint(condition=Q(state__in=list(State)), name="state_is_known"),
+            models.CheckConstraint(condition=Q(target_type__in=list(TargetType)), name="target_type_is_known"),
+            models.CheckConstraint(
+                condition=~Q(state=State.QUEUED) | Q(due_at__isnull=False), name="queued_has_a_due_time"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=State.SUBMITTING) | Q(lease_until__isnull=False),
+                name="submitting_has_a_lease",
+            ),
+            models.UniqueConstraint(
+                F("application"),
+                F("platform_task_id"),
+                condition=~Q(platform_task_id=""),
+                name="one_task_per_platform_task_id",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.name}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("task", args=[self.pk])
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def heard(self) -> int:
+        """Devices of which anything at all is known."""
+        return sum(count for status, count in self.counts.items() if status)
+
+    @property
+    def answered(self) -> int:
+        """Devices with a final answer."""
+        return sum(self.counts.get(status, 0) for status in FINAL_STATUSES)
+
+    @property
+    def deadline(self) -> dt.datetime | None:
+        """When the platform gives up on devices that have not answered."""
+        return self.submitted_at and self.submitted_at + dt.timedelta(minutes=self.timeout)
+
+    def summary(self) -> dict[str, Any]:
+        """What scripts read: id, state, taskID, error_code, reason, counts."""
+        return {
+            "id": self.pk,
+            "state": self.state,
+            "taskID": self.platform_task_id or None,
+            "error_code": self.error_code or None,
+            "reason": self.reason,
+            "counts": {"expected": self.expected, **{status: n for status, n in self.counts.items() if status}},
+        }
