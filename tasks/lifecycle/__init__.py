@@ -1,0 +1,27 @@
+"""The story of a task, in order: compose, submit, receive, settle, reconcile; and cancel.
+
+Every door (form, command line, copy) and every job calls these verbs, and only these move a state.
+"""
+
+from .cancel import cancel
+from .compose import Invalid, callback_url, check, compose, request_of
+from .receive import Arrival, receive
+from .reconcile import reconcile
+from .settle import settle
+from .submit import submit
+from .sweep import sweep
+
+__all__ = [
+    "Arrival",
+    "Invalid",
+    "callback_url",
+    "cancel",
+    "check",
+    "compose",
+    "receive",
+    "reconcile",
+    "request_of",
+    "settle",
+    "submit",
+    "sweep",
+]

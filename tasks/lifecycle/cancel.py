@@ -1,0 +1,19 @@
+"""Stop a task before anything was sent. The platform has no call that stops a task it accepted."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+
+from tasks.models import Task
+from tasks.states import State
+
+from .transitions import IllegalTransition, Overtaken, move
+
+
+def cancel(task: Task, actor: AbstractUser) -> bool:
+    """True when the task is now cancelled and will never be sent; False when a worker was first."""
+    try:
+        move(task, State.CANCELLED, "cancelled by the operator", actor=actor, due_at=None)
+    except (Overtaken, IllegalTransition):
+        return False
+    return True

@@ -1,0 +1,137 @@
+"""From what an operator or a script asks for to a queued task with its frozen request."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from tasks.bells import ring
+from tasks.models import Application, Profile, Task
+from tasks.platform import wire
+from tasks.platform.wire import Problem
+from tasks.states import State
+from tasks.targets import TargetType
+
+from . import transitions
+
+
+class Invalid(Exception):
+    """The request cannot become a task; ``problems`` holds every reason with its path."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(f"{problem.path}: {problem.message}" for problem in problems[:10]))
+        self.problems = problems
+
+
+def compose(
+    application: Application,
+    author: AbstractUser,
+    request: Mapping[str, Any],
+    *,
+    callback: bool = True,
+    profile: Profile | None = None,
+    copied_from: Task | None = None,
+    key: uuid.UUID | None = None,
+) -> Task:
+    """Queue a task for ``request``, a create request of the API page without ``appId`` and ``callbackUrl``.
+
+    Checks everything, removes duplicate device ids, builds and stores the body that will be sent byte for
+    byte, and rings for a worker after commit. ``key`` makes it idempotent: the same key gives the same task.
+    Raises ``Invalid`` with all problems at once.
+    """
+    if problems := check(application, request):
+        raise Invalid(problems)
+    token = secrets.token_urlsafe(32) if callback else None
+    url = callback_url(token) if token else ""
+    body = request_of(application, request, callback_url=url)
+    param = body["param"]
+    asked = request["param"].get("deviceList", ())
+    listed = param.get("deviceList")
+    task = Task(
+        application=application,
+        author=author,
+        copied_from=copied_from,
+        compose_key=key,
+        name=body["taskName"],
+        target_type=param["type"],
+        target={name: param[name] for name in TARGET_COLUMNS if name in param},
+        profile=profile,
+        service_id=param["command"]["serviceId"],
+        method=param["command"]["method"],
+        paras=param["command"].get("paras"),
+        timeout=body["timeout"],
+        max_retransmit=param.get("maxRetransmit"),
+        group_tag=param.get("groupTag", ""),
+        tags=[[tag["tagName"], tag["tagValue"]] for tag in body.get("tags", ())],
+        callback_token=token,
+        duplicates_removed=len(asked) - len(listed or ()),
+        expected=len(listed) if listed is not None else None,
+        listed=listed is None,
+        state=State.QUEUED,
+        reason="waiting for a worker",
+        due_at=timezone.now(),
+        request_body=wire.dumps(body),
+    )
+    try:
+        with transaction.atomic():
+            transitions.begin(task, "composed", actor=author)
+            transaction.on_commit(lambda: ring("submit", task.pk))
+    except IntegrityError:
+        # The same form was posted twice at once: the first one made the task.
+        if key and (first := Task.objects.filter(compose_key=key).first()):
+            return first
+        raise
+    return task
+
+
+TARGET_COLUMNS = ("deviceType", "manufacturerId", "model", "deviceLocation", "groupList")
+
+
+def check(application: Application, request: Mapping[str, Any]) -> list[Problem]:
+    """Every reason why ``request`` cannot be sent for ``application``."""
+    problems = wire.check(request, most_devices=settings.MOST_DEVICES)
+    if not isinstance(request, Mapping):
+        return problems
+    if request.get("appId", application.app_id) != application.app_id:
+        problems.append(Problem("appId", "is not this application's; leave it out, Muster fills it in"))
+    param = request.get("param")
+    if isinstance(param, Mapping) and "callbackUrl" in param:
+        problems.append(
+            Problem("param.callbackUrl", "is filled in by Muster, a secret one for each task; leave it out")
+        )
+    return problems
+
+
+def request_of(application: Application, request: Mapping[str, Any], *, callback_url: str) -> dict[str, Any]:
+    """The whole body for a checked ``request``: what the preview shows is built by what will be sent."""
+    param = request["param"]
+    command = param["command"]
+    target = {name: param[name] for name in (*TARGET_COLUMNS, "deviceList") if name in param}
+    if param["type"] == TargetType.DEVICE_LIST:
+        target["deviceList"] = list(dict.fromkeys(param["deviceList"]))
+    return wire.build(
+        app_id=application.app_id,
+        name=request["taskName"],
+        timeout=request["timeout"],
+        target={"type": param["type"], **target},
+        service_id=command["serviceId"],
+        method=command["method"],
+        paras=command.get("paras"),
+        callback_url=callback_url,
+        max_retransmit=param.get("maxRetransmit"),
+        group_tag=param.get("groupTag", ""),
+        tags=[(tag["tagName"], tag["tagValue"]) for tag in request.get("tags", ())],
+    )
+
+
+def callback_url(token: str) -> str:
+    """Where the platform pushes the answers of the task with this token."""
+    return settings.PUBLIC_URL + reverse("callback", args=[token])

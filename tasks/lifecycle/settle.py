@@ -1,0 +1,90 @@
+"""Turn kept callbacks into results and counts: in batches, in any order, any number of times, same outcome."""
+
+from __future__ import annotations
+
+import json
+
+from django.db import transaction
+from django.utils import timezone
+
+from tasks.models import Callback, Result, Task
+from tasks.platform import pushes
+from tasks.states import State
+from tasks.targets import TargetType
+
+from .results import Observation, apply
+from .transitions import move
+
+BATCH = 1000
+
+
+def settle(task_id: int) -> None:
+    """Settle every callback kept for the task. A crash leaves whole batches undone, never half ones."""
+    task = Task.objects.filter(pk=task_id).only("pk", "listed", "target_type").first()
+    if task is None:
+        return
+    if not task.listed:
+        _list_devices(task_id)
+    while _settle_batch(task_id):
+        pass
+
+
+def _settle_batch(task_id: int) -> bool:
+    """Settle the oldest callbacks in one transaction; True while there may be more."""
+    with transaction.atomic():
+        task = Task.objects.light().select_for_update().get(pk=task_id)
+        callbacks = list(task.callbacks.filter(state=Callback.State.NEW).order_by("id")[:BATCH])
+        observations, settled = [], []
+        for callback in callbacks:
+            try:
+                push = pushes.parse(bytes(callback.body))
+            except pushes.Malformed as error:
+                Callback.objects.filter(pk=callback.pk).update(
+                    state=Callback.State.QUARANTINED, problem=str(error)[:300]
+                )
+                continue
+            settled.append(callback.pk)
+            observations.append(
+                Observation(
+                    device_id=push.device_id,
+                    command_id=push.command_id,
+                    status=push.status,
+                    at=callback.received_at,
+                    source="push",
+                    detail=push.detail,
+                )
+            )
+        Callback.objects.filter(pk__in=settled).update(state=Callback.State.SETTLED)
+        apply(task, observations)
+        conclude(task)
+    return len(callbacks) == BATCH
+
+
+def conclude(task: Task) -> None:
+    """Move the task as far as its results prove: an answer proves that it exists, all of them that it is over."""
+    if task.state == State.UNCONFIRMED and task.callbacks.filter(state=Callback.State.SETTLED).exists():
+        move(
+            task,
+            State.RUNNING,
+            "A device's answer came to this task's own address, so the platform has the task; "
+            "its taskID is not known.",
+            evidence={"callbacks": task.callbacks.count()},
+            submitted_at=timezone.now(),
+            poll_at=timezone.now(),
+        )
+    if task.state == State.RUNNING and task.expected and task.answered >= task.expected:
+        move(task, State.COMPLETE, "every device has a final answer", poll_at=None)
+
+
+def _list_devices(task_id: int) -> None:
+    """Give every device of a DeviceList its row, so that the silent ones can be seen too."""
+    with transaction.atomic():
+        task = Task.objects.select_for_update().get(pk=task_id)
+        if task.listed or task.target_type != TargetType.DEVICE_LIST:
+            return
+        ids = json.loads(task.request_body)["param"]["deviceList"]
+        Result.objects.bulk_create(
+            (Result(task=task, device_id=device_id) for device_id in ids), batch_size=5000
+        )
+        task.listed, task.counts = True, {"": len(ids)}
+        task.save(update_fields=["listed", "counts"])

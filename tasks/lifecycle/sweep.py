@@ -1,0 +1,51 @@
+"""Find whatever is due and ring for it again: what makes a lost message, a dead worker or a crash harmless."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from tasks.bells import ring
+from tasks.models import Callback, Task
+from tasks.states import State
+
+from .submit import unconfirmed
+from .transitions import Overtaken, move
+
+MOST = 200
+"""Bells rung in one sweep for one kind of work; the rest is found by the next one."""
+
+
+def sweep() -> None:
+    """Take back what dead workers hold, then ring for all that is due. Any number of sweeps do no harm."""
+    now = timezone.now()
+    for task in Task.objects.light().abandoned(now)[:MOST]:
+        _take_back(task)
+    for task_id in Task.objects.due(now).order_by("due_at").values_list("pk", flat=True)[:MOST]:
+        ring("submit", task_id)
+    unsettled = Q(pk__in=Callback.objects.filter(state=Callback.State.NEW).values("task_id")) | Q(
+        listed=False, state=State.RUNNING
+    )
+    for task_id in Task.objects.filter(unsettled).values_list("pk", flat=True)[:MOST]:
+        ring("settle", task_id)
+    for task_id in Task.objects.to_reconcile(now).values_list("pk", flat=True)[:MOST]:
+        ring("reconcile", task_id)
+
+
+def _take_back(task: Task) -> None:
+    """Its worker is gone. With an open attempt the request may have been sent; without one it was not."""
+    try:
+        with transaction.atomic():
+            if task.attempts.filter(finished_at__isnull=True).exists():
+                unconfirmed(task, "The worker was lost while the request was on its way.")
+            else:
+                move(
+                    task,
+                    State.QUEUED,
+                    "The worker was lost before anything was sent.",
+                    due_at=timezone.now(),
+                    lease_until=None,
+                )
+    except Overtaken:
+        pass  # the worker came back in time, or another sweep was first

@@ -1,0 +1,70 @@
+"""One access token per application, shared by all processes: a new login makes the old token invalid.
+
+The lease on the application's row lets one process log in while the others wait for what it brings.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+from django.db.models import Q
+from django.utils import timezone
+
+from tasks.models import Application
+from tasks.platform import auth
+from tasks.platform.errors import NotAccepted, PlatformError
+
+EARLY = dt.timedelta(seconds=60)
+LEASE = dt.timedelta(seconds=75)
+PATIENCE_SECONDS = 10.0
+
+
+def access_token(application: Application) -> str:
+    """A token that is valid for another minute at least. Raises ``NotAccepted`` when there is none to be had."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        application.refresh_from_db(fields=["access_token", "token_expires_at", "login_lease_until"])
+        if _is_fresh(application):
+            return application.access_token
+        if _claim_login(application):
+            return _log_in(application)
+        if time.monotonic() > give_up:
+            raise NotAccepted("Another worker is still logging in.", reason="token")
+        time.sleep(0.1)
+
+
+def discard(application: Application, token: str) -> None:
+    """Forget ``token``, which the platform rejected, unless another process has already renewed it."""
+    application.refresh_from_db(fields=["access_token", "token_expires_at"])
+    if application.access_token == token:
+        Application.objects.filter(pk=application.pk, token_expires_at=application.token_expires_at).update(
+            access_token="", token_expires_at=None
+        )
+
+
+def _is_fresh(application: Application) -> bool:
+    expires = application.token_expires_at
+    return bool(application.access_token and expires and expires > timezone.now() + EARLY)
+
+
+def _claim_login(application: Application) -> bool:
+    now = timezone.now()
+    free = Q(login_lease_until__isnull=True) | Q(login_lease_until__lt=now)
+    return bool(
+        Application.objects.filter(free, pk=application.pk).update(login_lease_until=now + LEASE)
+    )
+
+
+def _log_in(application: Application) -> str:
+    changes: dict[str, object] = {"login_lease_until": None}
+    try:
+        token = auth.login(application.connection())
+        expires = timezone.now() + dt.timedelta(seconds=max(token.expires_in, 120))
+        changes |= {"access_token": token.access, "token_expires_at": expires, "login_problem": ""}
+        return token.access
+    except PlatformError as error:
+        changes["login_problem"] = str(error)[:500]
+        raise
+    finally:
+        Application.objects.filter(pk=application.pk).update(**changes)

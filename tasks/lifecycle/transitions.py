@@ -1,0 +1,62 @@
+"""The one place that moves a state: checks the table, compares and sets, and writes the transition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.db import transaction
+from django.utils import timezone
+
+from tasks.models import Task, Transition
+from tasks.states import FINAL, TRANSITIONS, State
+
+
+class IllegalTransition(Exception):
+    """The table does not allow this move: a mistake in our code."""
+
+
+class Overtaken(Exception):
+    """Another process moved the task first; nothing was changed."""
+
+
+def begin(task: Task, reason: str, *, actor: AbstractUser | None) -> None:
+    """Save a new task with its first transition."""
+    with transaction.atomic():
+        task.save(force_insert=True)
+        Transition.objects.create(task=task, to_state=task.state, reason=reason, actor=actor)
+
+
+def move(
+    task: Task,
+    to: State,
+    reason: str,
+    *,
+    actor: AbstractUser | None = None,
+    evidence: dict[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """Move ``task`` from the state and fence it was read with, and set ``changes`` with it.
+
+    Raises ``Overtaken`` when the row has moved on since it was read, ``IllegalTransition`` off the table.
+    """
+    origin = State(task.state)
+    if to not in TRANSITIONS[origin]:
+        raise IllegalTransition(f"{origin} → {to}")
+    changes |= {"state": to, "reason": reason[:500]}
+    if to in FINAL:
+        changes["finished_at"] = timezone.now()
+    with transaction.atomic():
+        moved = Task.objects.filter(pk=task.pk, state=origin, fence=task.fence).update(**changes)
+        if not moved:
+            raise Overtaken(f"task {task.pk} is no longer {origin} with fence {task.fence}")
+        Transition.objects.create(
+            task=task,
+            from_state=origin,
+            to_state=to,
+            reason=reason[:500],
+            actor=actor,
+            evidence=evidence or {},
+        )
+    for name, value in changes.items():
+        setattr(task, name, value)
