@@ -1,0 +1,184 @@
+"""What is known of the fleet: import profiles, read devices and groups from the platform, tell a task's reach."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.db.models import Sum
+from django.utils import timezone
+
+from tasks.lifecycle import tokens
+from tasks.models import Application, Device, Group, Profile
+from tasks.platform import answers, client
+from tasks.platform.errors import PlatformError
+from tasks.profiles import archive, schema
+from tasks.targets import TargetType
+
+logger = logging.getLogger(__name__)
+
+DEVICE_PAGE = 250
+GROUP_PAGE = 500
+
+
+def import_profiles(name: str, data: bytes, author: AbstractUser | None = None) -> list[Profile]:
+    """Store the profiles of an uploaded zip or JSON file. Raises ``archive.Unreadable`` with a sentence."""
+    return [_store(profile, source=name, author=author) for profile in archive.read(name, data)]
+
+
+def _store(profile: schema.Profile, *, source: str, author: AbstractUser | None = None) -> Profile:
+    stored, _ = Profile.objects.update_or_create(
+        device_type=profile.device_type,
+        manufacturer_id=profile.manufacturer_id,
+        model=profile.model,
+        defaults={
+            "manufacturer_name": profile.manufacturer_name,
+            "protocol": profile.protocol,
+            "definition": schema.to_dict(profile),
+            "source": source[:300],
+            "imported_by": author,
+            "imported_at": timezone.now(),
+        },
+    )
+    return stored
+
+
+def read(application_id: int) -> None:
+    """Read devices, groups and profiles from the platform. What goes wrong is kept with the application."""
+    application = Application.objects.get(pk=application_id)
+    started = timezone.now()
+    try:
+        token = tokens.access_token(application)
+        _read_devices(application, token)
+        _read_groups(application, token)
+        _read_profiles(application, token)
+    except (PlatformError, archive.Unreadable) as error:
+        logger.warning("the catalogue of %s could not be read: %s", application, error)
+        Application.objects.filter(pk=application_id).update(catalogue_problem=str(error)[:500])
+        return
+    application.devices.filter(read_at__lt=started).delete()
+    application.groups.filter(read_at__lt=started).delete()
+    Application.objects.filter(pk=application_id).update(catalogue_at=started, catalogue_problem="")
+
+
+def _read_devices(application: Application, token: str) -> None:
+    connection = application.connection()
+
+    def page(number: int) -> tuple[int, Iterable[answers.Device]]:
+        found = client.devices(connection, token, page=number, size=DEVICE_PAGE)
+        return found.total, found.devices
+
+    for devices in _pages(page, DEVICE_PAGE):
+        Device.objects.bulk_create(
+            [
+                Device(
+                    application=application,
+                    device_id=device.device_id[:256],
+                    name=device.name[:256],
+                    device_type=device.device_type[:256],
+                    manufacturer_id=device.manufacturer_id[:256],
+                    model=device.model[:256],
+                    location=device.location[:1024],
+                    status=device.status[:32],
+                )
+                for device in devices
+            ],
+            update_conflicts=True,
+            unique_fields=["application", "device_id"],
+            update_fields=[
+                "name", "device_type", "manufacturer_id", "model", "location", "status", "read_at",
+            ],
+        )  # fmt: skip
+
+
+def _read_groups(application: Application, token: str) -> None:
+    connection = application.connection()
+
+    def page(number: int) -> tuple[int, Iterable[answers.Group]]:
+        found = client.groups(connection, token, page=number, size=GROUP_PAGE)
+        return found.total, found.groups
+
+    for groups in _pages(page, GROUP_PAGE):
+        Group.objects.bulk_create(
+            [
+                Group(
+                    application=application,
+                    group_id=group.group_id[:128],
+                    name=group.name[:256],
+                    description=group.description[:1024],
+                    size=group.size,
+                )
+                for group in groups
+            ],
+            update_conflicts=True,
+            unique_fields=["application", "group_id"],
+            update_fields=["name", "description", "size", "read_at"],
+        )
+
+
+def _read_profiles(application: Application, token: str) -> None:
+    """Ask one device of each kind that has no profile yet what it understands."""
+    kinds = application.devices.order_by().values_list("device_type", "manufacturer_id", "model").distinct()
+    for device_type, manufacturer_id, model in kinds:
+        kind = {"device_type": device_type, "manufacturer_id": manufacturer_id, "model": model}
+        if not all(kind.values()) or Profile.objects.filter(**kind).exists():
+            continue
+        device = application.devices.filter(**kind).order_by("id")[0]
+        told = client.capabilities(application.connection(), token, device.device_id)
+        services = told.get("serviceCapabilities")
+        if isinstance(services, list) and services:
+            profile = archive.from_capabilities(
+                **kind, manufacturer_name="", protocol="", services=services
+            )
+            _store(profile, source=f"the platform, application {application}")
+
+
+def _pages(
+    page: Callable[[int], tuple[int, Iterable[Any]]], size: int
+) -> Iterator[list[Any]]:
+    number = 0
+    while True:
+        total, items = page(number)
+        yield list(items)
+        number += 1
+        if number * size >= total:
+            return
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How many devices a task will command: ``count`` is None where it is not known; ``words`` say how it is."""
+
+    count: int | None
+    words: str
+
+
+def reach(application: Application, param: Mapping[str, Any]) -> Reach:
+    """The reach of a checked ``param``: exact for a list, an estimate from the catalogue for all else."""
+    target = TargetType(param["type"])
+    if target == TargetType.DEVICE_LIST:
+        return Reach(len(param["deviceList"]), "as listed")
+    if application.catalogue_at is None:
+        return Reach(None, "not known: the catalogue of this application has not been read")
+    devices = application.devices.all()
+    match target:
+        case TargetType.DEVICE_TYPE:
+            count = devices.filter(
+                device_type=param["deviceType"],
+                manufacturer_id=param["manufacturerId"],
+                model=param["model"],
+            ).count()
+        case TargetType.DEVICE_AREA:
+            count = devices.filter(location=param["deviceLocation"]).count()
+        case TargetType.GROUP_LIST | TargetType.GROUP_ID_LIST:
+            member = "name__in" if target == TargetType.GROUP_LIST else "group_id__in"
+            known = application.groups.filter(**{member: param["groupList"]})
+            if known.count() < len(param["groupList"]):
+                return Reach(None, "not known: some of these groups are not in the catalogue")
+            count = known.aggregate(total=Sum("size"))["total"] or 0
+        case TargetType.BROADCAST:
+            count = devices.count()
+    return Reach(count, f"by the catalogue as read {application.catalogue_at:%Y-%m-%d %H:%M} UTC")
