@@ -1,0 +1,372 @@
+"""The composer's form: its fields depend on the target type, the profile, the service and the command."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+
+from tasks import lifecycle
+from tasks.models import Application, DeviceList, Group, Profile
+from tasks.platform import jsontext, wire
+from tasks.profiles.schema import Command, Service
+from tasks.targets import LABELS, TargetType
+
+from . import device_ids, parameters
+
+TARGET_FIELDS: dict[TargetType, tuple[str, ...]] = {
+    TargetType.DEVICE_LIST: ("device_list", "device_ids", "device_file"),
+    TargetType.DEVICE_TYPE: ("device_type", "manufacturer_id", "model"),
+    TargetType.DEVICE_AREA: ("device_location",),
+    TargetType.GROUP_LIST: ("group_names",),
+    TargetType.GROUP_ID_LIST: ("group_ids",),
+    TargetType.BROADCAST: (),
+}
+"""Target type -> the form's fields that belong to it; those of other types are carried along, hidden."""
+
+FIELD_OF_PATH = {
+    "taskName": "name",
+    "timeout": "timeout",
+    "tags": "tags",
+    "param.type": "target_type",
+    "param.deviceList": "device_ids",
+    "param.deviceType": "device_type",
+    "param.manufacturerId": "manufacturer_id",
+    "param.model": "model",
+    "param.deviceLocation": "device_location",
+    "param.command.serviceId": "service_id",
+    "param.command.method": "method",
+    "param.command.paras": "paras",
+    "param.maxRetransmit": "max_retransmit",
+    "param.groupTag": "group_tag",
+}
+"""Path in the request -> the field that its problem is shown at."""
+
+
+def _lines(text: str) -> list[str]:
+    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
+class LinesField(forms.CharField):
+    """One value a line; gives a list without blanks and duplicates."""
+
+    widget = forms.Textarea(attrs={"rows": 4})
+
+    def clean(self, value: Any) -> Any:
+        return _lines(super().clean(value))
+
+
+class ComposeForm(forms.Form):
+    """Bound with ``data`` it checks everything; with ``initial`` it shows what was typed, without errors."""
+
+    application = forms.ModelChoiceField(Application.objects.all(), empty_label=None)
+    name = forms.CharField(label="Task name", help_text="How you and the platform will know it: 1 to 256 characters.")
+
+    target_type = forms.ChoiceField(label="Send to", choices=[(value, LABELS[value]) for value in TargetType])
+    device_list = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    device_ids = forms.CharField(
+        label="Device ids",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 7, "class": "code", "spellcheck": "false"}),
+        help_text="One a line, or separated by blanks, commas or semicolons.",
+    )
+    device_file = forms.FileField(
+        label="or a file", required=False, help_text="CSV (column deviceId, or the first one) or TXT.",
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
+    )  # fmt: skip
+    device_type = forms.CharField(label="Device type", help_text="As in the device profile.")
+    manufacturer_id = forms.CharField(label="Manufacturer id", help_text="As in the device profile.")
+    model = forms.CharField(label="Model", help_text="As in the device profile.")
+    device_location = forms.CharField(label="Location", help_text="As it is set on the devices.")
+    group_names = LinesField(label="Group names", help_text="One a line.")
+    group_ids = LinesField(label="Group ids", help_text="One a line.")
+
+    profile = forms.ModelChoiceField(
+        Profile.objects.all(), required=False, empty_label="No profile: I type service and command",
+        label="Device profile",
+    )  # fmt: skip
+    service_id = forms.CharField(label="Service", help_text="serviceId: 1 to 64 characters.")
+    method = forms.CharField(label="Command", help_text="method: 1 to 128 characters.")
+    paras = forms.CharField(
+        label="Parameters",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 5, "class": "code", "spellcheck": "false", "placeholder": '{"name": 1}'}),
+        help_text="A JSON object; empty for a command without parameters.",
+    )
+
+    timeout = forms.IntegerField(
+        label="Timeout", initial=1440, help_text=f"Minutes: {wire.TIMEOUT_MIN} to {wire.TIMEOUT_MAX}. Sleeping devices get the command until then.",
+        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
+    )  # fmt: skip
+    callback = forms.BooleanField(
+        label="Let the platform push each answer", required=False, initial=True,
+        help_text="Without pushes, answers are read from the platform from time to time.",
+    )  # fmt: skip
+    max_retransmit = forms.TypedChoiceField(
+        label="Retransmit", required=False, coerce=int, empty_value=None,
+        choices=[("", "as the platform does"), *((str(n), str(n)) for n in range(wire.RETRANSMIT_MAX + 1))],
+        help_text="How often the platform repeats the command to a device that does not acknowledge it.",
+    )  # fmt: skip
+    group_tag = forms.CharField(label="Group tag", required=False)
+    copied_from = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        files: Any = None,
+        *,
+        user: User,
+        initial: Mapping[str, Any] | None = None,
+        tags: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(data, files, initial=dict(initial or {}), auto_id="id_%s", use_required_attribute=False)
+        self.user = user
+        self.tag_rows = tags_of(data) if data is not None else list(tags)
+        self.tag_errors: dict[int, str] = {}
+        self.parsed: device_ids.Parsed | None = None
+        self.kept_list: DeviceList | None = None
+        self.chosen_target = _target_type(self._raw("target_type"))
+        self.chosen_profile = self._profile()
+        self.services: list[Service] = []
+        self.command: Command | None = None
+        self._find_kept_list()
+        self._shape_target()
+        self._shape_groups()
+        self._shape_command()
+
+    def _raw(self, name: str) -> str:
+        value = self.data.get(name) if self.is_bound else self.initial.get(name)
+        return "" if value is None else str(value)
+
+    def _profile(self) -> Profile | None:
+        raw = self._raw("profile")
+        return Profile.objects.filter(pk=raw).first() if raw.isdecimal() and len(raw) < 19 else None
+
+    def _find_kept_list(self) -> None:
+        try:
+            key = uuid.UUID(self._raw("device_list"))
+        except ValueError:
+            return
+        self.kept_list = DeviceList.objects.defer("text").filter(pk=key, author=self.user).first()
+
+    def _shape_target(self) -> None:
+        shown = TARGET_FIELDS[self.chosen_target]
+        for fields in TARGET_FIELDS.values():
+            for name in fields:
+                if name in shown:
+                    continue
+                field = self.fields[name]
+                field.required = False
+                if name in ("device_ids", "device_file"):
+                    del self.fields[name]
+                elif name != "device_list":
+                    field.widget = forms.Textarea(attrs={"hidden": True, "aria-hidden": "true", "tabindex": "-1"})
+
+    def _shape_groups(self) -> None:
+        """Where the application's groups are known, choosing takes the place of typing."""
+        if self.chosen_target not in (TargetType.GROUP_LIST, TargetType.GROUP_ID_LIST):
+            return
+        application = self._raw("application")
+        chosen = (
+            Application.objects.filter(pk=application).first() if application.isdecimal() else None
+        ) or Application.objects.first()
+        known = Group.objects.filter(application=chosen)
+        by_name = self.chosen_target == TargetType.GROUP_LIST
+        field = self.fields["group_names" if by_name else "group_ids"]
+        if suggestions := [
+            (group.name if by_name else group.group_id, group.name, group.size) for group in known[:500]
+        ]:
+            field.suggestions = suggestions  # type: ignore[attr-defined]
+
+    def _shape_command(self) -> None:
+        if self.chosen_profile is None:
+            return
+        self.services = [service for service in self.chosen_profile.schema.services if service.commands]
+        service = _named(self.services, "id", self._raw("service_id"))
+        self.fields["service_id"] = forms.ChoiceField(
+            label="Service", choices=[(service.id, service.id) for service in self.services]
+        )
+        commands = service.commands if service else ()
+        self.command = _named(commands, "name", self._raw("method"))
+        self.fields["method"] = forms.ChoiceField(
+            label="Command", choices=[(command.name, command.name) for command in commands]
+        )
+        if not self.is_bound and service and self.command:
+            self.initial |= {"service_id": service.id, "method": self.command.name}
+        del self.fields["paras"]
+        if self.command:
+            self.fields |= parameters.fields_of(self.command)
+        if self.chosen_target == TargetType.DEVICE_TYPE and not self.is_bound:
+            for name in TARGET_FIELDS[TargetType.DEVICE_TYPE]:
+                self.initial[name] = self._raw(name) or getattr(self.chosen_profile, name)
+
+    # What the template asks
+
+    @property
+    def target_fields(self) -> list[forms.BoundField]:
+        names = TARGET_FIELDS[self.chosen_target]
+        return [self[name] for name in names if name not in ("device_list", "device_ids", "device_file")]
+
+    @property
+    def carried_fields(self) -> list[forms.BoundField]:
+        shown = TARGET_FIELDS[self.chosen_target]
+        return [
+            self[name]
+            for fields in TARGET_FIELDS.values()
+            for name in fields
+            if name not in shown and name in self.fields
+        ]
+
+    @property
+    def parameter_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith(parameters.PREFIX)]
+
+    @property
+    def numbered_tags(self) -> list[tuple[int, str, str, str]]:
+        return [
+            (index, name, value, self.tag_errors.get(index, ""))
+            for index, (name, value) in enumerate(self.tag_rows)
+        ]
+
+    @property
+    def error_count(self) -> int:
+        return len(self.errors)
+
+    # Checking
+
+    def clean_paras(self) -> Any:
+        text = self.cleaned_data["paras"].strip()
+        if not text:
+            return None
+        try:
+            return jsontext.loads(text)
+        except jsontext.BadJSON as error:
+            where = f" (line {error.line}, column {error.column})" if error.line else ""
+            raise ValidationError(f"This is not the JSON that can be sent: {error}{where}.") from error
+
+    def read_devices(self, *, drop_bad: bool = False) -> None:
+        """Parse what was pasted or uploaded; keep it as the form's list when every line is good."""
+        file, text = self.files.get("device_file"), self.data.get("device_ids", "") if self.is_bound else ""
+        if file is not None:
+            self.parsed = device_ids.parse_file(file.name, file.read())
+        elif text.strip():
+            self.parsed = device_ids.parse_text(text)
+        if self.parsed is None or self.parsed.problem or not self.parsed.ids or (self.parsed.bad and not drop_bad):
+            return
+        self.kept_list = device_ids.keep(self.parsed, self.user, file.name if file else "")
+
+    def device_problem(self) -> str:
+        """Why the devices given so far cannot be used; empty when they can."""
+        if self.parsed is None:
+            return "" if self.kept_list else "Paste device ids or choose a file."
+        if self.parsed.problem:
+            return self.parsed.problem
+        if not self.parsed.ids and not self.parsed.bad:
+            return "There is no device id in it."
+        if self.parsed.bad and not self.kept_list:
+            return f"{len(self.parsed.bad):,} of the lines cannot be used; {len(self.parsed.ids):,} devices can."
+        return ""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.chosen_target == TargetType.DEVICE_LIST:
+            if self.parsed is None:
+                self.read_devices()
+            if problem := self.device_problem():
+                self.add_error("device_ids", problem)
+        if cleaned.get("application"):
+            for problem in lifecycle.check(cleaned["application"], self.request()):
+                self._show(problem)
+        return cleaned
+
+    def _show(self, problem: wire.Problem) -> None:
+        if problem.path.startswith("tags["):
+            index = int(problem.path[5:].partition("]")[0])
+            row = [number for number, (name, value) in enumerate(self.tag_rows) if name or value][index]
+            words = {"tagName": "name", "tagValue": "value"}[problem.path.rpartition(".")[2]]
+            self.tag_errors[row] = f"The {words} {problem.message}."
+            self.add_error(None, f"Tag {row + 1}: the {words} {problem.message}.")
+            return
+        stem = problem.path.partition("[")[0]
+        if stem == "param.groupList":
+            field: str | None = TARGET_FIELDS[self.chosen_target][0]
+        else:
+            field = next((name for path, name in FIELD_OF_PATH.items() if stem == path), None)
+            if field is None and stem.startswith("param.command.paras"):
+                field = "paras"
+        field = field if field in self.fields else None
+        if field is None or field not in self.errors:
+            self.add_error(field, f"{problem.path}: {problem.message}" if field is None else _sentence(problem.message))
+
+    def request(self) -> dict[str, Any]:
+        """What was asked for so far, as a create request without appId and callbackUrl; only what applies."""
+        cleaned = self.cleaned_data
+        param: dict[str, Any] = {"type": str(self.chosen_target)}
+        match self.chosen_target:
+            case TargetType.DEVICE_LIST:
+                if self.kept_list:
+                    param["deviceList"] = self.kept_list.ids
+            case TargetType.GROUP_LIST:
+                param["groupList"] = cleaned.get("group_names")
+            case TargetType.GROUP_ID_LIST:
+                param["groupList"] = cleaned.get("group_ids")
+            case TargetType.DEVICE_TYPE:
+                param["deviceType"] = cleaned.get("device_type")
+                param["manufacturerId"] = cleaned.get("manufacturer_id")
+                param["model"] = cleaned.get("model")
+            case TargetType.DEVICE_AREA:
+                param["deviceLocation"] = cleaned.get("device_location")
+            case TargetType.BROADCAST:
+                pass
+        command = {"serviceId": cleaned.get("service_id"), "method": cleaned.get("method"), "paras": self._paras()}
+        param["command"] = _given(command)
+        param |= {"maxRetransmit": cleaned.get("max_retransmit"), "groupTag": cleaned.get("group_tag")}
+        tags = [{"tagName": name, "tagValue": value} for name, value in self.tag_rows if name or value]
+        return {
+            "taskName": cleaned.get("name", ""),
+            "taskType": "DeviceCmd",
+            "timeout": cleaned.get("timeout"),
+            "param": _given(param),
+            **({"tags": tags} if tags else {}),
+        }
+
+    def _paras(self) -> Any:
+        if self.chosen_profile is None:
+            return self.cleaned_data.get("paras")
+        given = {
+            name.removeprefix(parameters.PREFIX): self.cleaned_data.get(name)
+            for name in self.fields
+            if name.startswith(parameters.PREFIX)
+        }
+        return _given(given) or None
+
+
+def tags_of(data: QueryDict | Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The tag rows of a posted form, also the empty ones."""
+    if not isinstance(data, QueryDict):
+        return []
+    names, values = data.getlist("tag_name"), data.getlist("tag_value")
+    return [(name.strip(), value.strip()) for name, value in zip(names, values, strict=False)]
+
+
+def _given(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None and value != ""}
+
+
+def _named(items: Iterable[Any], attribute: str, wanted: str) -> Any:
+    """The item of that name, or else the first one."""
+    items = list(items)
+    return next((item for item in items if getattr(item, attribute) == wanted), items[0] if items else None)
+
+
+def _sentence(message: str) -> str:
+    return f"{message[:1].upper()}{message[1:]}."
+
+
+def _target_type(raw: str) -> TargetType:
+    return TargetType(raw) if raw in set(TargetType) else TargetType.DEVICE_LIST

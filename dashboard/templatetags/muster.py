@@ -1,0 +1,81 @@
+"""What templates need beyond Django: times people can read, states with their words, and one query string."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import template
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from tasks.states import MEANING, State
+
+register = template.Library()
+
+TONES: dict[State, str] = {
+    State.QUEUED: "calm",
+    State.SUBMITTING: "busy",
+    State.RUNNING: "busy",
+    State.UNCONFIRMED: "warn",
+    State.COMPLETE: "good",
+    State.TIMED_OUT: "warn",
+    State.REFUSED: "bad",
+    State.CANCELLED: "calm",
+}
+
+
+@register.filter
+def when(moment: dt.datetime | None) -> SafeString | str:
+    """The moment in UTC; the page's script shows it in the reader's own time zone, with UTC on hover."""
+    if moment is None:
+        return "–"
+    utc = moment.astimezone(dt.UTC)
+    return format_html(
+        '<time datetime="{}">{}</time>', utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%Y-%m-%d %H:%M:%S UTC")
+    )
+
+
+@register.filter
+def ago(moment: dt.datetime | None) -> str:
+    """How long ago, in the largest unit that says something."""
+    if moment is None:
+        return "–"
+    seconds = int((timezone.now() - moment).total_seconds())
+    for length, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if abs(seconds) >= length:
+            return f"{seconds // length} {word} ago"
+    return "just now" if seconds < 5 else f"{seconds} s ago"
+
+
+@register.filter
+def state(value: str) -> SafeString:
+    """The state's label as a badge; its colour never stands alone."""
+    known = State(value)
+    label, meaning = MEANING[known]
+    return format_html('<span class="badge {}" title="{}">{}</span>', TONES[known], meaning, label)
+
+
+@register.simple_tag(takes_context=True)
+def url_with(context: dict[str, Any], **changes: Any) -> str:
+    """The present query string with some values changed; empty ones are left out."""
+    query: QueryDict = context["request"].GET.copy()
+    for paging in ("before", "after"):
+        query.pop(paging, None)
+    for name, value in changes.items():
+        if value in (None, ""):
+            query.pop(name, None)
+        else:
+            query[name] = value
+    return "?" + query.urlencode()
+
+
+@register.filter
+def share(part: int, whole: int) -> str:
+    """Per cent with one decimal; a few are never shown as none, nor nearly all as all."""
+    if not whole:
+        return "0 %"
+    per_cent = min(max(part / whole * 100, 0.1 if part else 0), 99.9 if part < whole else 100)
+    return f"{per_cent:.1f} %".replace(".0 %", " %")

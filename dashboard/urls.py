@@ -1,0 +1,40 @@
+"""Every address of the site. All but those marked login_not_required ask who you are."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
+from django.urls import path, reverse_lazy
+from django.views.generic import RedirectView
+
+from dashboard.views import callbacks, catalogue, compose, history, ops, task
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="history"), name="home"),
+    path("compose/", compose.compose, name="compose"),
+    path("compose/preview/", compose.preview, name="preview"),
+    path("compose/<uuid:draft_id>/", compose.confirm, name="confirm"),
+    path("tasks/", history.history, name="history"),
+    path("tasks.csv", history.export, name="history-csv"),
+    path("tasks/<int:task_id>/", task.task, name="task"),
+    path("tasks/<int:task_id>/progress/", task.progress, name="progress"),
+    path("tasks/<int:task_id>/timeline/", task.timeline, name="timeline"),
+    path("tasks/<int:task_id>/results/", task.results, name="results"),
+    path("tasks/<int:task_id>/results.csv", task.export, name="results-csv"),
+    path("tasks/<int:task_id>/request.json", task.request_body, name="request"),
+    path("tasks/<int:task_id>/cancel/", task.cancel, name="cancel"),
+    path("catalogue/", catalogue.catalogue, name="catalogue"),
+    path("catalogue/profiles/", catalogue.upload, name="profile-upload"),
+    path("catalogue/profiles/<int:profile_id>/", catalogue.profile, name="profile"),
+    path("catalogue/<int:application_id>/refresh/", catalogue.refresh, name="catalogue-refresh"),
+    path("callbacks/<str:token>/", callbacks.callback, name="callback"),
+    path("login/", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path(
+        "password/",
+        PasswordChangeView.as_view(template_name="password.html", success_url=reverse_lazy("history")),
+        name="password",
+    ),
+    path("livez", ops.livez, name="livez"),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,261 @@
+"""The composer: one page that follows its own answers, then a confirm step, then the task."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from dashboard.forms.compose import TARGET_FIELDS, ComposeForm, tags_of
+from dashboard.forms.parameters import PREFIX
+from dashboard.http import HttpRequest, page
+from tasks import catalogue, lifecycle
+from tasks.models import Application, DeviceList, Draft, Task
+from tasks.platform import wire
+from tasks.targets import TargetType
+
+PREVIEWED = 5
+"""Device ids that the preview shows of a long list."""
+
+compose_permission = permission_required("tasks.add_task", raise_exception=True)
+
+
+@compose_permission
+@require_http_methods(["GET", "POST"])
+def compose(request: HttpRequest) -> HttpResponse:
+    """The composer. Its own buttons and fields ask for it again with what was typed; *Review* checks it all."""
+    if not Application.objects.exists():
+        return page(request, "compose_empty", {})
+    if request.method == "GET":
+        values, tags = _start(request)
+        return _show(request, ComposeForm(user=request.user, initial=values, tags=tags))
+    if "review" in request.POST:
+        return _review(request)
+    return _show(request, _redrawn(request))
+
+
+@compose_permission
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """The request as it would be sent now, from those fields that are valid."""
+    form = ComposeForm(request.POST, user=request.user)
+    return page(request, "preview", _preview_of(form), fragment="preview")
+
+
+@compose_permission
+@require_http_methods(["GET", "POST"])
+def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
+    """What will happen, before it does. Sending the same draft twice makes one task."""
+    if task := Task.objects.light().filter(compose_key=draft_id, author=request.user).first():
+        return redirect(task)
+    draft = get_object_or_404(Draft, pk=draft_id, author=request.user)
+    form = ComposeForm(_posted(draft), user=request.user)
+    if not form.is_valid():
+        return _show(request, form, status=422)
+    application, wanted = form.cleaned_data["application"], form.request()
+    reach = catalogue.reach(application, wanted["param"])
+    word = _word_to_type(application, wanted, reach)
+    typed = request.POST.get("typed", "").strip().replace(",", "").replace(" ", "")
+    mistyped = request.method == "POST" and bool(word) and typed != word.replace(" ", "")
+    if request.method == "POST" and not mistyped:
+        copied = form.cleaned_data.get("copied_from")
+        task = lifecycle.compose(
+            application,
+            request.user,
+            wanted,
+            callback=form.cleaned_data["callback"],
+            profile=form.chosen_profile,
+            copied_from=Task.objects.light().filter(pk=copied).first() if copied else None,
+            key=draft.pk,
+        )
+        draft.delete()
+        return redirect(task)
+    context = {
+        "form": form,
+        "draft": draft,
+        "application": application,
+        "wanted": wanted,
+        "reach": reach,
+        "word": word,
+        "mistyped": mistyped,
+        "typed": request.POST.get("typed", ""),
+        "target": TargetType(wanted["param"]["type"]),
+        **_preview_of(form),
+    }
+    return page(request, "confirm", context, status=422 if mistyped else 200)
+
+
+def _word_to_type(application: Application, wanted: dict[str, Any], reach: catalogue.Reach) -> str:
+    """What the operator must type before a send of this size: the number, or the application's name."""
+    broadcast = wanted["param"]["type"] == TargetType.BROADCAST
+    if reach.count is None:
+        return application.name
+    if broadcast or reach.count > application.confirm_above:
+        return str(reach.count)
+    return ""
+
+
+def _start(request: HttpRequest) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What the form starts with: a draft to go on with, a task to repeat, or the defaults."""
+    defaults: dict[str, Any] = {
+        "application": Application.objects.values_list("pk", flat=True).first(),
+        "target_type": TargetType.DEVICE_LIST,
+        "timeout": 1440,
+        "callback": True,
+    }
+    if draft := _found(Draft.objects.filter(author=request.user), request.GET.get("draft", "")):
+        posted = _posted(draft)
+        return _values(posted), tags_of(posted)
+    copied = request.GET.get("repeat", "")
+    if copied.isdecimal() and (task := Task.objects.filter(pk=int(copied[:18])).first()):
+        return defaults | _values_of(task, request), [(name, value) for name, value in task.tags]
+    for name in ("application", "profile", "target_type", "device_type", "manufacturer_id", "model"):
+        if name in request.GET:
+            defaults[name] = request.GET[name]
+    return defaults, []
+
+
+def _found(drafts: Any, key: str) -> Draft | None:
+    try:
+        return drafts.filter(pk=UUID(key)).first()
+    except ValueError:
+        return None
+
+
+def _values_of(task: Task, request: HttpRequest) -> dict[str, Any]:
+    """A task as the composer's values, so that it can be repeated or changed."""
+    values: dict[str, Any] = {
+        "application": task.application_id,
+        "name": f"{task.name[:230]} · {timezone.now():%Y-%m-%d %H:%M:%S}",
+        "target_type": task.target_type,
+        "device_type": task.target.get("deviceType", ""),
+        "manufacturer_id": task.target.get("manufacturerId", ""),
+        "model": task.target.get("model", ""),
+        "device_location": task.target.get("deviceLocation", ""),
+        "profile": task.profile_id,
+        "service_id": task.service_id,
+        "method": task.method,
+        "paras": json.dumps(task.paras, ensure_ascii=False, indent=2) if task.paras else "",
+        "timeout": task.timeout,
+        "callback": task.callback_token is not None,
+        "max_retransmit": task.max_retransmit,
+        "group_tag": task.group_tag,
+        "copied_from": task.pk,
+    }
+    groups = "\n".join(task.target.get("groupList", ()))
+    if groups:
+        values[TARGET_FIELDS[TargetType(task.target_type)][0]] = groups
+    for name, value in (task.paras or {}).items():
+        values[PREFIX + name] = _as_typed(value)
+    if task.target_type == TargetType.DEVICE_LIST:
+        ids = json.loads(task.request_body)["param"]["deviceList"]
+        kept = DeviceList.objects.create(
+            author=request.user, source=f"task #{task.pk}", count=len(ids), text="\n".join(ids)
+        )
+        values["device_list"] = kept.pk
+    return values
+
+
+def _as_typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "\n".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _redrawn(request: HttpRequest) -> ComposeForm:
+    """The form for what is posted, without errors except at the devices, which are read now."""
+    rows = tags_of(request.POST)
+    if "add_tag" in request.POST:
+        rows.append(("", ""))
+    elif (number := request.POST.get("remove_tag", "")).isdecimal() and int(number) < len(rows):
+        del rows[int(number)]
+    values = _values(request.POST)
+    reading = ComposeForm(request.POST, request.FILES, user=request.user)
+    if "forget_devices" in request.POST:
+        values |= {"device_list": "", "device_ids": ""}
+    elif "edit_devices" in request.POST and reading.kept_list:
+        values |= {"device_list": "", "device_ids": reading.kept_list.text}
+    elif reading.chosen_target == TargetType.DEVICE_LIST:
+        reading.read_devices(drop_bad="drop_bad" in request.POST)
+        if reading.parsed is not None and reading.kept_list and not reading.device_problem():
+            values |= {"device_list": reading.kept_list.pk, "device_ids": ""}
+        elif reading.parsed is not None and reading.parsed.text:
+            values |= {"device_list": "", "device_ids": reading.parsed.text}
+    form = ComposeForm(user=request.user, initial=values, tags=rows)
+    if reading.parsed is not None:
+        form.parsed = reading.parsed
+    return form
+
+
+def _values(posted: QueryDict) -> dict[str, Any]:
+    """Field name -> what was typed. A missing checkbox was unchecked; of several values all are kept, one a line."""
+    values: dict[str, Any] = {
+        name: "\n".join(posted.getlist(name)) if name in ("group_names", "group_ids") else posted[name]
+        for name in posted
+        if name != "csrfmiddlewaretoken"
+    }
+    return values | {"callback": "callback" in posted}
+
+
+def _posted(draft: Draft) -> QueryDict:
+    data = QueryDict(mutable=True)
+    for name, values in draft.values.items():
+        data.setlist(name, values)
+    return data
+
+
+def _review(request: HttpRequest) -> HttpResponse:
+    form = ComposeForm(request.POST, request.FILES, user=request.user)
+    if not form.is_valid():
+        return _show(request, form, status=422)
+    values = {name: request.POST.getlist(name) for name in request.POST if name not in UNDRAFTED}
+    if form.kept_list and form.chosen_target == TargetType.DEVICE_LIST:
+        values["device_list"] = [str(form.kept_list.pk)]
+    draft = Draft.objects.create(author=request.user, values=values)
+    return redirect(draft)
+
+
+UNDRAFTED = frozenset({"csrfmiddlewaretoken", "review", "device_ids"})
+
+
+def _show(request: HttpRequest, form: ComposeForm, *, status: int = 200) -> HttpResponse:
+    context = {"form": form} | _preview_of(form)
+    return page(request, "compose", context, fragment="compose", status=status)
+
+
+def _preview_of(form: ComposeForm) -> dict[str, Any]:
+    """``preview``: the request, pretty-printed, with a long list cut; ``size``: bytes; ``unready``: what is missing."""
+    checked = form if form.is_bound else _bound(form)
+    checked.is_valid()
+    wanted = checked.request()
+    application = checked.cleaned_data.get("application")
+    param = wanted["param"]
+    ids = param.get("deviceList", [])
+    if len(ids) > PREVIEWED:
+        param = param | {"deviceList": [*ids[:PREVIEWED], f"… and {len(ids) - PREVIEWED:,} more"]}
+    if checked.cleaned_data.get("callback"):
+        param = param | {"callbackUrl": lifecycle.callback_url("…")}
+    shown = {"appId": application.app_id if application else "…"} | wanted | {"param": param}
+    return {
+        "preview": json.dumps(json.loads(wire.dumps(shown)), ensure_ascii=False, indent=2),
+        "previewed_devices": len(ids),
+    }
+
+
+def _bound(form: ComposeForm) -> ComposeForm:
+    """The same values as posted ones, so that they can be checked without showing errors."""
+    data = QueryDict(mutable=True)
+    for name, value in form.initial.items():
+        if value is not None and value is not False:
+            data[name] = "on" if value is True else str(value)
+    data.setlist("tag_name", [name for name, _ in form.tag_rows])
+    data.setlist("tag_value", [value for _, value in form.tag_rows])
+    return ComposeForm(data, user=form.user)

@@ -1,0 +1,64 @@
+"""The list of all tasks, newest first, and its export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.auth.decorators import permission_required
+from django.db.models import Count
+from django.http import HttpResponse, StreamingHttpResponse
+from django.views.decorators.http import require_GET, require_safe
+
+from dashboard.export import csv_of
+from dashboard.forms.history import OPEN_STATES, HistoryFilter
+from dashboard.http import HttpRequest, page
+from dashboard.paging import keyset
+from tasks.models import Application, Task
+
+view_permission = permission_required("tasks.view_task", raise_exception=True)
+PAGE = 50
+
+
+@view_permission
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    """One page of tasks that pass the filters; while some of them are not final, the list renews itself."""
+    form = HistoryFilter(request.GET)
+    tasks = Task.objects.light().select_related("application", "author")
+    found = keyset(form.apply(tasks).order_by("-id"), request.GET, PAGE)
+    context = {
+        "form": form,
+        "tasks": found.rows,
+        "paging": found,
+        "live": found.is_first and any(not task.is_final for task in found.rows),
+        "unconfirmed": Task.objects.filter(state="UNCONFIRMED").count(),
+        "open_count": Task.objects.filter(state__in=OPEN_STATES).aggregate(n=Count("id"))["n"],
+        "has_applications": Application.objects.exists(),
+        "query": request.GET.urlencode(),
+    }
+    return page(request, "history", context, fragment="history")
+
+
+@view_permission
+@require_GET
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """All tasks that pass the filters, as CSV."""
+    tasks = HistoryFilter(request.GET).apply(Task.objects.light().select_related("application", "author"))
+    return csv_of("muster-tasks.csv", HEADINGS, _rows(tasks))
+
+
+HEADINGS = (
+    "id", "name", "application", "operator", "target_type", "service", "command", "state", "reason", "taskID",
+    "error_code", "devices", "final_answers", "successful", "failed", "created_utc", "submitted_utc", "finished_utc",
+)  # fmt: skip
+
+
+def _rows(tasks: Any) -> Iterator[tuple[Any, ...]]:
+    for task in tasks.order_by("-id").iterator(chunk_size=500):
+        yield (
+            task.pk, task.name, task.application.name, task.author.get_username(), task.target_type,
+            task.service_id, task.method, task.state, task.reason, task.platform_task_id, task.error_code,
+            task.expected, task.answered, task.counts.get("SUCCESSFUL", 0), task.counts.get("FAILED", 0),
+            task.created_at, task.submitted_at, task.finished_at,
+        )  # fmt: skip

@@ -1,0 +1,38 @@
+// Small conveniences; every page works without them.
+
+function showLocalTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+    const moment = new Date(time.dateTime);
+    time.title = time.textContent;
+    time.textContent = moment.toLocaleString(undefined, {
+      year: "numeric", month: "2-digit", day: "2-digit",
+      hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false,
+    });
+  }
+}
+
+document.addEventListener("htmx:load", (event) => showLocalTimes(event.detail.elt));
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  document.documentElement.classList.toggle("offline", !event.detail.xhr.status);
+});
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select");
+  if (event.key === "/" && !typing) {
+    const search = document.querySelector("input[type=search]");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+    }
+  }
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    const button = typing?.form?.querySelector("button.primary");
+    if (button) {
+      event.preventDefault();
+      button.click();
+    }
+  }
+});
+
+showLocalTimes(document);
