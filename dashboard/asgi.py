@@ -1,0 +1,34 @@
+"""What the web process serves: pushes at their own door, every page through Django's WSGI handler in threads."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+pages = WSGIMiddleware(get_wsgi_application(), workers=8)
+
+from dashboard.inbox import Inbox  # noqa: E402 - needs the applications loaded
+from dashboard.views.callbacks import PREFIX, door  # noqa: E402
+
+inbox = Inbox()
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
+        await door(scope, receive, send, inbox)
+    else:
+        await pages(scope, receive, send)
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
