@@ -1,0 +1,205 @@
+"""The auditors' view: everything readable, nothing changeable; applications are managed by admins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from tasks.models import Application, Attempt, Callback, Device, Group, Profile, Result, Task, Transition
+
+
+class UncountedPaginator(Paginator):
+    """Counts no further than a person pages, so that a list of millions opens as fast as one of ten."""
+
+    most = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list.order_by()[: self.most].count()
+
+
+class ReadOnly(admin.ModelAdmin):
+    """Seen by whoever may view the model; changed by nobody, superusers included."""
+
+    show_full_result_count = False
+    paginator = UncountedPaginator
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class TransitionInline(admin.TabularInline):
+    model = Transition
+    fields = ["at", "from_state", "to_state", "reason", "actor", "evidence"]
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class AttemptInline(TransitionInline):
+    model = Attempt
+    fields = ["number", "started_at", "finished_at", "outcome", "http_status", "error_code", "worker"]
+    readonly_fields = fields
+
+
+@admin.register(Task)
+class TaskAdmin(ReadOnly):
+    list_display = [
+        "id", "name", "state", "application", "author", "target_type", "method", "expected", "platform_task_id",
+        "error_code", "created_at",
+    ]  # fmt: skip
+    list_filter = ["state", "application", "target_type", "author"]
+    search_fields = ["name", "platform_task_id", "method"]
+    date_hierarchy = "created_at"
+    list_select_related = ["application", "author"]
+    exclude = ["request_body", "callback_token"]
+    readonly_fields = ["request"]
+    inlines = [TransitionInline, AttemptInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
+        return super().get_queryset(request).defer("request_body")
+
+    @admin.display(description="request as sent (callback secret masked)")
+    def request(self, task: Task) -> SafeString:
+        body, token = task.request_body, task.callback_token
+        shown = body.replace(token, token[:6] + "…") if token else body
+        cut = f" … ({len(shown):,} characters)" if len(shown) > SHOWN else ""
+        return format_html("<pre class='request'>{}{}</pre>", shown[:SHOWN], cut)
+
+
+SHOWN = 20_000
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnly):
+    list_display = ["task", "number", "started_at", "finished_at", "outcome", "http_status", "error_code", "worker"]
+    list_filter = ["outcome", "http_status", "error_code"]
+    search_fields = ["=task__id", "error_code", "request_sha256"]
+    date_hierarchy = "started_at"
+    list_select_related = ["task"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        return super().get_queryset(request).defer("task__request_body")
+
+
+@admin.register(Transition)
+class TransitionAdmin(ReadOnly):
+    list_display = ["at", "task", "from_state", "to_state", "reason", "actor"]
+    list_filter = ["to_state", "actor"]
+    search_fields = ["=task__id", "reason"]
+    date_hierarchy = "at"
+    list_select_related = ["task", "actor"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Transition]:
+        return super().get_queryset(request).defer("task__request_body")
+
+
+@admin.register(Result)
+class ResultAdmin(ReadOnly):
+    list_display = ["device_id", "task_id", "status", "source", "error_code", "conflict", "unexpected", "finished_at"]
+    list_filter = ["status", "source", "conflict", "unexpected"]
+    search_fields = ["=task__id", "=device_id", "=command_id"]
+    raw_id_fields = ["task"]
+
+
+@admin.register(Callback)
+class CallbackAdmin(ReadOnly):
+    list_display = ["id", "task_id", "received_at", "state", "seen", "remote_address", "problem"]
+    list_filter = ["state"]
+    search_fields = ["=task__id", "body_sha256", "remote_address"]
+    date_hierarchy = "received_at"
+    exclude = ["body"]
+    readonly_fields = ["text"]
+
+
+@admin.register(Profile)
+class ProfileAdmin(ReadOnly):
+    list_display = ["device_type", "manufacturer_id", "model", "protocol", "source", "imported_by", "imported_at"]
+    list_filter = ["device_type", "protocol"]
+    search_fields = ["device_type", "manufacturer_id", "manufacturer_name", "model"]
+    date_hierarchy = "imported_at"
+
+
+@admin.register(Device)
+class DeviceAdmin(ReadOnly):
+    list_display = ["device_id", "name", "application", "device_type", "model", "location", "status", "read_at"]
+    list_filter = ["application", "status", "device_type"]
+    search_fields = ["=device_id", "name"]
+    list_select_related = ["application"]
+
+
+@admin.register(Group)
+class GroupAdmin(ReadOnly):
+    list_display = ["name", "application", "group_id", "size", "read_at"]
+    list_filter = ["application"]
+    search_fields = ["name", "=group_id"]
+    list_select_related = ["application"]
+
+
+class SecretInput(forms.PasswordInput):
+    """Never shows what is stored."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"autocomplete": "new-password", **(attrs or {})}, render_value=False)
+
+
+class ApplicationForm(forms.ModelForm):
+    """Secrets are written, never shown: an empty field keeps what is stored, unless the address changed."""
+
+    SECRETS = ("secret", "key_passphrase")
+
+    class Meta:
+        model = Application
+        fields = [
+            "name", "url", "app_id", "secret", "ca", "certificate", "key", "key_passphrase",
+            "calls_per_minute", "unfinished_limit", "confirm_above",
+        ]  # fmt: skip
+        widgets = {"secret": SecretInput, "key_passphrase": SecretInput}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["secret"].required = False
+            for name in self.SECRETS:
+                self.fields[name].help_text = "Leave empty to keep the stored one."
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.instance.pk:
+            return cleaned
+        stored = Application.objects.get(pk=self.instance.pk)
+        if "url" in self.changed_data and not cleaned.get("secret"):
+            self.add_error("secret", "Type the secret again: the stored one is not sent to another address.")
+        for name in self.SECRETS:
+            cleaned[name] = cleaned.get(name) or getattr(stored, name)
+        return cleaned
+
+
+@admin.register(Application)
+class ApplicationAdmin(admin.ModelAdmin):
+    form = ApplicationForm
+    list_display = ["name", "url", "app_id", "calls_per_minute", "unfinished_limit", "login_problem"]
+    search_fields = ["name", "app_id", "url"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
+        if {"url", "app_id", "secret"} & set(form.changed_data):
+            obj.access_token, obj.token_expires_at = "", None
+        super().save_model(request, obj, form, change)
