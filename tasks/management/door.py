@@ -1,0 +1,34 @@
+"""What the commands for scripts share: exit codes, and every error with its path on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand
+
+DONE, FAILED, BAD_INPUT, WAITING, UNCONFIRMED = range(5)
+"""Exit codes: 0 done, 1 refused or failed, 2 bad input, 3 still waiting, 4 outcome unknown."""
+
+
+class Door(BaseCommand):
+    """A command whose errors are sentences, one a line, and whose exit code a script can rely on."""
+
+    def refuse(self, problems: Iterable[tuple[str, str]]) -> NoReturn:
+        """Print every problem as ``path: message`` and exit with 2."""
+        for path, message in problems:
+            self.stderr.write(f"{path}: {message}" if path else message)
+        sys.exit(BAD_INPUT)
+
+    def refuse_invalid(self, error: ValidationError) -> NoReturn:
+        """The same for what a model's validation found."""
+        self.refuse(
+            ("" if field == "__all__" else field, " ".join(messages))
+            for field, messages in error.message_dict.items()
+        )
+
+    def print_json(self, value: Any) -> None:
+        self.stdout.write(json.dumps(value, ensure_ascii=False, default=str))
