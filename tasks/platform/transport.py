@@ -123,11 +123,10 @@ def _bounded(response: requests.Response, line: Line, limit: int) -> Iterator[by
                 status=response.status_code,
                 sent=True,
             )
-        if line.late:
-            raise TooLate
         yield chunk
     # A connection that we cut off looks like a body's regular end when no length was announced.
-    if line.late:
+    announced = response.headers.keys() & {"content-length", "transfer-encoding"}
+    if line.late and not announced:
         raise TooLate
 
 

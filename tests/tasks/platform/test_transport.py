@@ -198,6 +198,16 @@ def test_s06_an_unknown_authority_is_not_accepted(serve, authority, tmp_path):
     assert server.requests == []
 
 
+def test_s06_public_authorities_are_not_added_to_a_named_one(serve, authority, tmp_path, monkeypatch):
+    public = Authority(tmp_path, "Public Authority")
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", public.ca)
+    monkeypatch.setattr("tasks.platform.connection.DEFAULT_CA_BUNDLE_PATH", public.ca)
+    server = serve(saying(200, b"ok"), public.server_context("public"))
+    assert post(server.url).body == b"ok"
+    with pytest.raises(NotAccepted, match="unknown authority"):
+        post(server.url, ca=authority.ca, before_sending=never)
+
+
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
 def test_s06_tls_1_0_is_not_accepted(serve, authority):
     context = authority.server_context("old")
@@ -336,6 +346,22 @@ def test_s26_a_gzip_bomb_does_not_go_off(serve):
     server = serve(sending(HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb))
     with pytest.raises(OutcomeUnknown, match="larger than"):
         post(server.url, deadline=5)
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 2\r\n\r\nok", b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"]
+)
+def test_an_answer_that_is_whole_counts_also_at_the_last_moment(serve, monkeypatch, framing):
+    monkeypatch.setattr(line.Line, "late", property(lambda self: self.sent))
+    assert post(serve(sending(HEAD + framing)).url).body == b"ok"
+    with pytest.raises(OutcomeUnknown):
+        post(serve(sending(HEAD + b"\r\nok")).url)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
+def test_a_platform_may_have_an_ipv6_address():
+    with pytest.raises(NotAccepted, match=r"refuses connections|could not be reached"):
+        post("http://[::1]:9", before_sending=never)
 
 
 def test_a_body_of_exactly_the_limit_is_read(serve):
