@@ -155,8 +155,10 @@ def running(start: Callable[[], Any]) -> Iterator[tuple[web.AppRunner, str]]:
     thread.start()
     try:
         runner, url = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
-        yield runner, url
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
+        try:
+            yield runner, url
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

@@ -106,10 +106,7 @@ def retransmit_of(given: Mapping[str, Any], *, strict: bool) -> int | None:
 
 def _retransmit_and_group_tag(param: Mapping[str, Any], *, strict: bool) -> str | None:
     retransmit_of(param, strict=strict)
-    tag = _optional(param, "groupTag", lambda value: value, strict=strict)
-    if tag is not None and not isinstance(tag, str):
-        raise Refused("50400")
-    return tag
+    return cast(str | None, _optional(param, "groupTag", lambda value: _text(value, 1024), strict=strict))
 
 
 def _type(param: Mapping[str, Any]) -> str:
@@ -136,12 +133,7 @@ def _timeout(value: Any, *, strict: bool) -> int:
 
 
 def _tags(body: Mapping[str, Any], *, strict: bool) -> tuple[tuple[str, str], ...]:
-    given = _optional(body, "tags", lambda value: value, strict=strict)
-    if given is None:
-        return ()
-    if not isinstance(given, list):
-        raise Refused("50400")
-    tags = (_object(tag) for tag in given)
+    tags = _optional(body, "tags", _objects, strict=strict) or []
     return tuple((_text(tag.get("tagName"), 128), _text(tag.get("tagValue"), 1024)) for tag in tags)
 
 
@@ -155,6 +147,12 @@ def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refused("50400")
     return value
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise Refused("50400")
+    return [_object(one) for one in value]
 
 
 def _text(value: Any, longest: int) -> str:

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from . import wire
 from .errors import BY_CODE, Refused
-from .faults import Reply, spoilt
 from .ledger import Create
 from .platform import PLATFORM, Platform
+from .spoil import Reply, spoilt
 
 log = logging.getLogger(__name__)
 
