@@ -182,10 +182,15 @@ if hasattr(os, "register_at_fork"):
 class Channel(virtual.Channel):
     """Queues are rows; a delivery tag is a claim."""
 
+    def __init__(self, connection: Any, **kwargs: Any) -> None:
+        super().__init__(connection, **kwargs)
+        client = connection.client
+        self._address = client.virtual_host, float(client.transport_options.get("lease", LEASE_SECONDS))
+
     @property
     def store(self) -> Store:
-        client: Any = self.connection.client
-        return _store(client.virtual_host, float(client.transport_options.get("lease", LEASE_SECONDS)))
+        """Also after closing, when a job that ran on may still acknowledge; and another one after a fork."""
+        return _store(*self._address)
 
     def basic_consume(
         self,

@@ -154,6 +154,18 @@ def test_inlined_services_of_one_type_are_all_kept():
     assert profile.notes == ("service Flow02 is described but not announced: it is taken in",)
 
 
+def test_announced_services_find_their_own_description_by_id():
+    inlined = [{**FLOW, "serviceId": "Flow01"}, {**FLOW, "serviceId": "Flow02", "commands": None}]
+    announced = [{"serviceId": name, "serviceType": "Flow"} for name in ("Flow02", "Flow01")]
+    device = {**VALVE, "serviceCapabilities": inlined, "serviceTypeCapabilities": announced}
+    profile = only("v.json", json.dumps(device).encode())
+    assert [(service.id, len(service.commands)) for service in profile.services] == [
+        ("Flow02", 0),
+        ("Flow01", 1),
+    ]
+    assert profile.notes == ()
+
+
 def test_a_service_that_is_announced_but_not_described_has_no_commands():
     profile = only("p.zip", zipped({DEVICE_FILE: {"devices": [VALVE]}}))
     assert [service.id for service in profile.services] == ["Flow"]
