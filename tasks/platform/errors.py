@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import ClassVar
+from urllib.parse import quote, quote_plus
 
 from tasks.platform.catalogue import CATALOGUE, Consequence, ErrorRow
 
@@ -145,7 +147,7 @@ def excerpt(body: bytes, *secrets: str) -> str:
     """The first 4096 characters of an answer, without control characters, tokens and the given secrets."""
     text = body[: EXCERPT * 4 + 1024].decode("utf-8", "replace").replace("\x00", "\ufffd")
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
+        for written in {secret, quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]} - {""}:
+            text = text.replace(written, "***")
     text = _BEARER.sub(r"\1***", _SECRET_MEMBERS.sub(r"\1***", text))
     return text[:EXCERPT]

@@ -98,6 +98,11 @@ def join(a: str, b: str) -> tuple[str, bool]:
     return first, conflict
 
 
+def stronger(a: str, b: str) -> str:
+    """The status that two reports of one command amount to; see ``join``."""
+    return join(a, b)[0]
+
+
 def merge(old: tuple[str, bool], new: tuple[str, bool]) -> tuple[str, bool]:
     """Join statuses that carry their conflict with them: a conflict lasts until a higher rank settles it."""
     status, conflict = join(old[0], new[0])

@@ -179,6 +179,11 @@ def test_an_excerpt_shows_no_token_and_no_secret():
     assert '"accessToken": "***"' in text
 
 
+@pytest.mark.parametrize("written", ['a "b"/c', "a%20%22b%22/c", "a+%22b%22%2Fc", 'a \\"b\\"/c'])
+def test_a_secret_is_not_shown_in_any_spelling(written):
+    assert excerpt(f"<{written}>".encode(), 'a "b"/c', "") == "<***>"
+
+
 def test_an_excerpt_is_bounded_and_can_be_stored():
     assert len(excerpt(b"\xff\0" * 10**6)) == 4096
     assert "\0" not in excerpt(b"a\0b")

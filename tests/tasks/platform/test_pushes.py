@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.platform.pushes import FINAL_STATUSES, RANK, Malformed, Push, join, merge, normal, parse
+from tasks.platform.pushes import FINAL_STATUSES, RANK, Malformed, Push, join, merge, normal, parse, stronger
 from tests.tasks.platform.test_checks import JSON
 
 # Bodies as they were really seen, and the vendor's own example.
@@ -194,6 +194,7 @@ def test_c04_c05_c06_two_statuses_join_by_rank(level_a, a, level_b, b):
         assert join(a, b) == (a if level_a > level_b else b, False)
     else:
         assert join(a, b) == (min(a, b), a != b)
+    assert stronger(a, b) == stronger(b, a) == join(a, b)[0]
 
 
 def test_unknown_statuses_tell_less_than_known_ones():
