@@ -3,6 +3,9 @@
 import json
 from typing import Any, NoReturn
 
+BYTES = 5 * 2**20
+DIGITS = 400
+
 
 class Unreadable(Exception):
     """The file cannot be imported; the message tells the operator what is wrong and where."""
@@ -11,9 +14,11 @@ class Unreadable(Exception):
 def decode(data: bytes, where: str) -> Any:
     """The JSON value in `data`, which may start with a byte order mark.
 
-    Raises Unreadable, naming `where`, for other encodings, anything after the value, a name that comes
-    twice in one object, NaN, and nesting that is deeper than any profile's.
+    Raises Unreadable, naming `where`, for more than 5 MiB, other encodings, anything after the value, a
+    name that comes twice in one object, NaN, and nesting that is deeper than any profile's.
     """
+    if len(data) > BYTES:
+        raise Unreadable(f"{where} is larger than {BYTES // 2**20} MiB.")
     try:
         return strict(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -29,7 +34,7 @@ def decode(data: bytes, where: str) -> Any:
 def strict(text: str) -> Any:
     """The JSON value in `text`; ValueError says in words what a lenient reader would have let pass."""
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        return json.loads(text, object_pairs_hook=_unique, parse_int=_whole, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
@@ -47,6 +52,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the name '{short(name)}' comes twice in one object")
         members[name] = value
     return members
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -6,10 +6,9 @@ import struct
 import zipfile
 import zlib
 
-from .documents import Unreadable, short
+from .documents import BYTES, Unreadable, short
 
 MEMBERS = 2_000
-MEMBER_BYTES = 5 * 2**20
 TOTAL_BYTES = 20 * 2**20
 RATIO, RATIO_FREE_BYTES = 200, 2**20  # text packs 1:20 at best; small members may do as they like
 
@@ -65,8 +64,8 @@ def _danger(member: zipfile.ZipInfo) -> str | None:
         return "points outside the archive"
     if member.flag_bits & _ENCRYPTED:
         return "is encrypted: pack the profile without a password"
-    if member.file_size > MEMBER_BYTES:
-        return f"is larger than {MEMBER_BYTES // 2**20} MiB"
+    if member.file_size > BYTES:
+        return f"is larger than {BYTES // 2**20} MiB"
     if member.file_size > RATIO_FREE_BYTES and member.file_size > RATIO * member.compress_size:
         return "is packed far too tightly to be a profile"
     return None
@@ -89,9 +88,9 @@ def _read(archive: str, opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> byt
         raise Unreadable(f"{where} is packed in a way that is not read here: use plain zip compression.")
     try:
         with opened.open(member) as stream:
-            content = stream.read(MEMBER_BYTES + 1)
+            content = stream.read(BYTES + 1)
     except _FAULTS as error:
         raise Unreadable(f"{where} is damaged: {short(str(error))}.") from error
-    if len(content) > MEMBER_BYTES:
-        raise Unreadable(f"{where} is larger than {MEMBER_BYTES // 2**20} MiB.")
+    if len(content) > BYTES:
+        raise Unreadable(f"{where} is larger than {BYTES // 2**20} MiB.")
     return content

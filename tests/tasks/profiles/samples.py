@@ -52,5 +52,5 @@ def zipped_folder(folder: str, prefix: str = "") -> bytes:
 
 
 def valve(**changes: Any) -> dict[str, Any]:
-    """The files of a profile that nothing is wrong with, then changed: path=content, None leaves out."""
+    """The files of a profile that nothing is wrong with, but for the changed members of its device."""
     return {DEVICE_FILE: {"devices": [{**VALVE, **changes}]}, FLOW_FILE: {"services": [FLOW]}}

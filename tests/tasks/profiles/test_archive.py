@@ -211,6 +211,8 @@ def test_capabilities_from_the_platform_take_the_identity_that_is_given():
         ("a.json", b'{"a": NaN}', "NaN is not a JSON value"),
         ("a.json", b"\xff\xfe{\x00}\x00", "a.json is not text in UTF-8"),
         ("a.json", b"[" * 100_000, "nested too deeply"),
+        ("a.json", b"[" + b"9" * 5000 + b"]", "a.json is not valid JSON: a number has 5000 digits."),
+        ("a.json", b" " * 6_000_000, "a.json is larger than 5 MiB."),
         ("a.json", b"[1, 2]", "a.json is not a device profile"),
         ("a.json", b'{"devices": []}', "a.json lists no device."),
         ("a.json", b'{"devices": [{"model": "V2"}]}', "a device has no deviceType"),

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.profiles import members
 from tasks.profiles.archive import Unreadable, read
+from tasks.profiles.documents import BYTES
 
 from .samples import DEVICE_FILE, FLOW_FILE, valve, zipped
 
@@ -38,19 +39,19 @@ def test_too_many_members_are_refused():
 
 
 def test_a_member_that_is_too_large_is_refused():
-    large = packed(("x.json", bytes(members.MEMBER_BYTES + 1)), method=zipfile.ZIP_STORED)
+    large = packed(("x.json", bytes(BYTES + 1)), method=zipfile.ZIP_STORED)
     assert refusal(large) == "p.zip: x.json is larger than 5 MiB."
 
 
 def test_a_bomb_is_refused():
-    assert "far too tightly" in refusal(packed(("x.json", bytes(members.MEMBER_BYTES))))
-    several = [(f"{number}.json", bytes(members.MEMBER_BYTES)) for number in range(5)]
+    assert "far too tightly" in refusal(packed(("x.json", bytes(BYTES))))
+    several = [(f"{number}.json", bytes(BYTES)) for number in range(5)]
     assert "unpacks to more than 20 MiB" in refusal(packed(*several))
 
 
 def test_a_member_that_lies_about_its_size_is_refused():
-    honest = packed(("x.json", bytes(members.MEMBER_BYTES)))
-    size = members.MEMBER_BYTES.to_bytes(4, "little")
+    honest = packed(("x.json", bytes(BYTES)))
+    size = BYTES.to_bytes(4, "little")
     assert "damaged" in refusal(honest.replace(size, (9).to_bytes(4, "little")))
 
 
