@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
-pages = WSGIMiddleware(get_wsgi_application(), workers=8)
+pages: Any = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=8)
 
 from dashboard.inbox import Inbox  # noqa: E402 - needs the applications loaded
 from dashboard.views.callbacks import PREFIX, door  # noqa: E402

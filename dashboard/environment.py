@@ -143,7 +143,9 @@ def secret_key(given: str, file: str, data_dir: Path) -> str:
     try:
         key = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"MUSTER_SECRET_KEY_FILE {str(path)!r} cannot be read: {error}.") from error
+        raise ImproperlyConfigured(
+            f"MUSTER_SECRET_KEY_FILE {str(path)!r} cannot be read: {error}."
+        ) from error
     if len(key) < 32:
         raise ImproperlyConfigured(f"MUSTER_SECRET_KEY_FILE {str(path)!r} must hold at least 32 characters.")
     return key

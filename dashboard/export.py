@@ -22,7 +22,9 @@ def csv_of(name: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) ->
     writer = csv.writer(_Echo())
 
     def lines() -> Iterator[str]:
-        yield "\ufeff" + writer.writerow(headings)  # spreadsheets take UTF-8 for what it is only with the mark
+        yield "\ufeff" + writer.writerow(
+            headings
+        )  # spreadsheets take UTF-8 for what it is only with the mark
         for row in rows:
             yield writer.writerow([cell(value) for value in row])
 

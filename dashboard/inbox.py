@@ -70,7 +70,7 @@ class Inbox:
         try:
             close_old_connections()
             kept = receive([arrival for arrival, _, _ in batch])
-        except Exception as error:  # noqa: BLE001 - every sender must hear that nothing was kept
+        except Exception as error:
             for _, future, loop in batch:
                 loop.call_soon_threadsafe(_settle, future, error)
             return

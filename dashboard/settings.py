@@ -150,7 +150,12 @@ LOGGING = {
 
 CELERY_BROKER_URL = ENV["CELERY_BROKER_URL"] or f"sqlite-broker:///{DATA_DIR / 'broker.sqlite3'}"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"visibility_timeout": 3600, "socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 25}
+    {
+        "visibility_timeout": 3600,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 25,
+    }
     if CELERY_BROKER_URL.startswith("redis")
     else {"confirm_publish": True}
     if CELERY_BROKER_URL.startswith("amqp")

@@ -57,7 +57,7 @@ def run(programs: list[Program], ready: Callable[[], None]) -> None:
 def _ready(ready: Callable[[], None]) -> None:
     try:
         ready()
-    except Exception as error:  # noqa: BLE001 - the main thread must stop all
+    except Exception as error:
         print(error, file=sys.stderr)  # noqa: T201
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -28,7 +28,11 @@ urlpatterns = [
     path("catalogue/profiles/<int:profile_id>/", catalogue.profile, name="profile"),
     path("catalogue/<int:application_id>/refresh/", catalogue.refresh, name="catalogue-refresh"),
     path("callbacks/<str:token>/", callbacks.callback, name="callback"),
-    path("login/", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
+    path(
+        "login/",
+        LoginView.as_view(template_name="login.html", redirect_authenticated_user=True),
+        name="login",
+    ),
     path("logout/", LogoutView.as_view(), name="logout"),
     path(
         "password/",

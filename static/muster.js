@@ -2,12 +2,8 @@
 
 function showLocalTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
-    const moment = new Date(time.dateTime);
     time.title = time.textContent;
-    time.textContent = moment.toLocaleString(undefined, {
-      year: "numeric", month: "2-digit", day: "2-digit",
-      hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false,
-    });
+    time.textContent = new Date(time.dateTime).toLocaleString("sv-SE"); // ISO order, the reader's own time zone
   }
 }
 

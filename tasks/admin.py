@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -23,7 +23,8 @@ class UncountedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return self.object_list.order_by()[: self.most].count()
+        rows = cast(QuerySet[Any], self.object_list)
+        return rows.order_by()[: self.most].count()
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -43,21 +44,27 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
 
-class TransitionInline(admin.TabularInline):
-    model = Transition
-    fields = ["at", "from_state", "to_state", "reason", "actor", "evidence"]
-    readonly_fields = fields
+class History(admin.TabularInline):
+    """Rows of a task that were written once; shown below it."""
+
     extra = 0
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
 
-class AttemptInline(TransitionInline):
+
+class TransitionInline(History):
+    model = Transition
+    fields = ["at", "from_state", "to_state", "reason", "actor", "evidence"]
+
+
+class AttemptInline(History):
     model = Attempt
     fields = ["number", "started_at", "finished_at", "outcome", "http_status", "error_code", "worker"]
-    readonly_fields = fields
 
 
 @admin.register(Task)
@@ -90,7 +97,16 @@ SHOWN = 20_000
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnly):
-    list_display = ["task", "number", "started_at", "finished_at", "outcome", "http_status", "error_code", "worker"]
+    list_display = [
+        "task",
+        "number",
+        "started_at",
+        "finished_at",
+        "outcome",
+        "http_status",
+        "error_code",
+        "worker",
+    ]
     list_filter = ["outcome", "http_status", "error_code"]
     search_fields = ["=task__id", "error_code", "request_sha256"]
     date_hierarchy = "started_at"
@@ -114,7 +130,16 @@ class TransitionAdmin(ReadOnly):
 
 @admin.register(Result)
 class ResultAdmin(ReadOnly):
-    list_display = ["device_id", "task_id", "status", "source", "error_code", "conflict", "unexpected", "finished_at"]
+    list_display = [
+        "device_id",
+        "task_id",
+        "status",
+        "source",
+        "error_code",
+        "conflict",
+        "unexpected",
+        "finished_at",
+    ]
     list_filter = ["status", "source", "conflict", "unexpected"]
     search_fields = ["=task__id", "=device_id", "=command_id"]
     raw_id_fields = ["task"]
@@ -132,7 +157,15 @@ class CallbackAdmin(ReadOnly):
 
 @admin.register(Profile)
 class ProfileAdmin(ReadOnly):
-    list_display = ["device_type", "manufacturer_id", "model", "protocol", "source", "imported_by", "imported_at"]
+    list_display = [
+        "device_type",
+        "manufacturer_id",
+        "model",
+        "protocol",
+        "source",
+        "imported_by",
+        "imported_at",
+    ]
     list_filter = ["device_type", "protocol"]
     search_fields = ["device_type", "manufacturer_id", "manufacturer_name", "model"]
     date_hierarchy = "imported_at"
@@ -140,7 +173,16 @@ class ProfileAdmin(ReadOnly):
 
 @admin.register(Device)
 class DeviceAdmin(ReadOnly):
-    list_display = ["device_id", "name", "application", "device_type", "model", "location", "status", "read_at"]
+    list_display = [
+        "device_id",
+        "name",
+        "application",
+        "device_type",
+        "model",
+        "location",
+        "status",
+        "read_at",
+    ]
     list_filter = ["application", "status", "device_type"]
     search_fields = ["=device_id", "name"]
     list_select_related = ["application"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -24,12 +24,18 @@ DEVICE_PAGE = 250
 GROUP_PAGE = 500
 
 
-def import_profiles(name: str, data: bytes, author: AbstractUser | None = None) -> list[Profile]:
+def import_profiles(name: str, data: bytes, author: User | None = None) -> list[Profile]:
     """Store the profiles of an uploaded zip or JSON file. Raises ``archive.Unreadable`` with a sentence."""
-    return [_store(profile, source=name, author=author) for profile in archive.read(name, data)]
+    profiles = archive.read(name, data)
+    if any(not (found.device_type and found.manufacturer_id and found.model) for found in profiles):
+        raise archive.Unreadable(
+            f"{name} does not say which device type, manufacturer and model it is for. "
+            "Import the whole profile package instead."
+        )
+    return [_store(profile, source=name, author=author) for profile in profiles]
 
 
-def _store(profile: schema.Profile, *, source: str, author: AbstractUser | None = None) -> Profile:
+def _store(profile: schema.Profile, *, source: str, author: User | None = None) -> Profile:
     stored, _ = Profile.objects.update_or_create(
         device_type=profile.device_type,
         manufacturer_id=profile.manufacturer_id,
@@ -130,15 +136,11 @@ def _read_profiles(application: Application, token: str) -> None:
         told = client.capabilities(application.connection(), token, device.device_id)
         services = told.get("serviceCapabilities")
         if isinstance(services, list) and services:
-            profile = archive.from_capabilities(
-                **kind, manufacturer_name="", protocol="", services=services
-            )
+            profile = archive.from_capabilities(**kind, manufacturer_name="", protocol="", services=services)
             _store(profile, source=f"the platform, application {application}")
 
 
-def _pages(
-    page: Callable[[int], tuple[int, Iterable[Any]]], size: int
-) -> Iterator[list[Any]]:
+def _pages(page: Callable[[int], tuple[int, Iterable[Any]]], size: int) -> Iterator[list[Any]]:
     number = 0
     while True:
         total, items = page(number)

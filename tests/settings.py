@@ -7,6 +7,6 @@ os.environ["MUSTER_DATA_DIR"] = tempfile.mkdtemp(prefix="muster-tests-")
 os.environ.setdefault("CELERY_BROKER_URL", "memory://")
 os.environ.setdefault("MUSTER_PUBLIC_URL", "http://127.0.0.1:8000")
 
-from dashboard.settings import *  # noqa: E402, F403
+from dashboard.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

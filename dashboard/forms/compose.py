@@ -15,19 +15,10 @@ from tasks import lifecycle
 from tasks.models import Application, DeviceList, Group, Profile
 from tasks.platform import jsontext, wire
 from tasks.profiles.schema import Command, Service
-from tasks.targets import LABELS, TargetType
+from tasks.targets import TargetType
 
 from . import device_ids, parameters
-
-TARGET_FIELDS: dict[TargetType, tuple[str, ...]] = {
-    TargetType.DEVICE_LIST: ("device_list", "device_ids", "device_file"),
-    TargetType.DEVICE_TYPE: ("device_type", "manufacturer_id", "model"),
-    TargetType.DEVICE_AREA: ("device_location",),
-    TargetType.GROUP_LIST: ("group_names",),
-    TargetType.GROUP_ID_LIST: ("group_ids",),
-    TargetType.BROADCAST: (),
-}
-"""Target type -> the form's fields that belong to it; those of other types are carried along, hidden."""
+from .compose_fields import TARGET_FIELDS, ComposeFields
 
 FIELD_OF_PATH = {
     "taskName": "name",
@@ -48,72 +39,8 @@ FIELD_OF_PATH = {
 """Path in the request -> the field that its problem is shown at."""
 
 
-def _lines(text: str) -> list[str]:
-    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-
-
-class LinesField(forms.CharField):
-    """One value a line; gives a list without blanks and duplicates."""
-
-    widget = forms.Textarea(attrs={"rows": 4})
-
-    def clean(self, value: Any) -> Any:
-        return _lines(super().clean(value))
-
-
-class ComposeForm(forms.Form):
+class ComposeForm(ComposeFields):
     """Bound with ``data`` it checks everything; with ``initial`` it shows what was typed, without errors."""
-
-    application = forms.ModelChoiceField(Application.objects.all(), empty_label=None)
-    name = forms.CharField(label="Task name", help_text="How you and the platform will know it: 1 to 256 characters.")
-
-    target_type = forms.ChoiceField(label="Send to", choices=[(value, LABELS[value]) for value in TargetType])
-    device_list = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    device_ids = forms.CharField(
-        label="Device ids",
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 7, "class": "code", "spellcheck": "false"}),
-        help_text="One a line, or separated by blanks, commas or semicolons.",
-    )
-    device_file = forms.FileField(
-        label="or a file", required=False, help_text="CSV (column deviceId, or the first one) or TXT.",
-        widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
-    )  # fmt: skip
-    device_type = forms.CharField(label="Device type", help_text="As in the device profile.")
-    manufacturer_id = forms.CharField(label="Manufacturer id", help_text="As in the device profile.")
-    model = forms.CharField(label="Model", help_text="As in the device profile.")
-    device_location = forms.CharField(label="Location", help_text="As it is set on the devices.")
-    group_names = LinesField(label="Group names", help_text="One a line.")
-    group_ids = LinesField(label="Group ids", help_text="One a line.")
-
-    profile = forms.ModelChoiceField(
-        Profile.objects.all(), required=False, empty_label="No profile: I type service and command",
-        label="Device profile",
-    )  # fmt: skip
-    service_id = forms.CharField(label="Service", help_text="serviceId: 1 to 64 characters.")
-    method = forms.CharField(label="Command", help_text="method: 1 to 128 characters.")
-    paras = forms.CharField(
-        label="Parameters",
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 5, "class": "code", "spellcheck": "false", "placeholder": '{"name": 1}'}),
-        help_text="A JSON object; empty for a command without parameters.",
-    )
-
-    timeout = forms.IntegerField(
-        label="Timeout", initial=1440, help_text=f"Minutes: {wire.TIMEOUT_MIN} to {wire.TIMEOUT_MAX}. Sleeping devices get the command until then.",
-        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
-    )  # fmt: skip
-    callback = forms.BooleanField(
-        label="Let the platform push each answer", required=False, initial=True,
-        help_text="Without pushes, answers are read from the platform from time to time.",
-    )  # fmt: skip
-    max_retransmit = forms.TypedChoiceField(
-        label="Retransmit", required=False, coerce=int, empty_value=None,
-        choices=[("", "as the platform does"), *((str(n), str(n)) for n in range(wire.RETRANSMIT_MAX + 1))],
-        help_text="How often the platform repeats the command to a device that does not acknowledge it.",
-    )  # fmt: skip
-    group_tag = forms.CharField(label="Group tag", required=False)
-    copied_from = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(
         self,
@@ -124,7 +51,9 @@ class ComposeForm(forms.Form):
         initial: Mapping[str, Any] | None = None,
         tags: Iterable[tuple[str, str]] = (),
     ) -> None:
-        super().__init__(data, files, initial=dict(initial or {}), auto_id="id_%s", use_required_attribute=False)
+        super().__init__(
+            data, files, initial=dict(initial or {}), auto_id="id_%s", use_required_attribute=False
+        )
         self.user = user
         self.tag_rows = tags_of(data) if data is not None else list(tags)
         self.tag_errors: dict[int, str] = {}
@@ -165,7 +94,9 @@ class ComposeForm(forms.Form):
                 if name in ("device_ids", "device_file"):
                     del self.fields[name]
                 elif name != "device_list":
-                    field.widget = forms.Textarea(attrs={"hidden": True, "aria-hidden": "true", "tabindex": "-1"})
+                    field.widget = forms.Textarea(
+                        attrs={"hidden": True, "aria-hidden": "true", "tabindex": "-1"}
+                    )
 
     def _shape_groups(self) -> None:
         """Where the application's groups are known, choosing takes the place of typing."""
@@ -197,7 +128,7 @@ class ComposeForm(forms.Form):
             label="Command", choices=[(command.name, command.name) for command in commands]
         )
         if not self.is_bound and service and self.command:
-            self.initial |= {"service_id": service.id, "method": self.command.name}
+            self.initial = {**self.initial, "service_id": service.id, "method": self.command.name}
         del self.fields["paras"]
         if self.command:
             self.fields |= parameters.fields_of(self.command)
@@ -253,12 +184,17 @@ class ComposeForm(forms.Form):
         """Parse what was pasted or uploaded; keep it as the form's list when every line is good."""
         file, text = self.files.get("device_file"), self.data.get("device_ids", "") if self.is_bound else ""
         if file is not None:
-            self.parsed = device_ids.parse_file(file.name, file.read())
+            self.parsed = device_ids.parse_file(file.name or "The file", file.read())
         elif text.strip():
             self.parsed = device_ids.parse_text(text)
-        if self.parsed is None or self.parsed.problem or not self.parsed.ids or (self.parsed.bad and not drop_bad):
+        if (
+            self.parsed is None
+            or self.parsed.problem
+            or not self.parsed.ids
+            or (self.parsed.bad and not drop_bad)
+        ):
             return
-        self.kept_list = device_ids.keep(self.parsed, self.user, file.name if file else "")
+        self.kept_list = device_ids.keep(self.parsed, self.user, file.name or "" if file else "")
 
     def device_problem(self) -> str:
         """Why the devices given so far cannot be used; empty when they can."""
@@ -269,7 +205,9 @@ class ComposeForm(forms.Form):
         if not self.parsed.ids and not self.parsed.bad:
             return "There is no device id in it."
         if self.parsed.bad and not self.kept_list:
-            return f"{len(self.parsed.bad):,} of the lines cannot be used; {len(self.parsed.ids):,} devices can."
+            return (
+                f"{len(self.parsed.bad):,} of the lines cannot be used; {len(self.parsed.ids):,} devices can."
+            )
         return ""
 
     def clean(self) -> dict[str, Any]:
@@ -280,8 +218,8 @@ class ComposeForm(forms.Form):
             if problem := self.device_problem():
                 self.add_error("device_ids", problem)
         if cleaned.get("application"):
-            for problem in lifecycle.check(cleaned["application"], self.request()):
-                self._show(problem)
+            for found in lifecycle.check(cleaned["application"], self.request()):
+                self._show(found)
         return cleaned
 
     def _show(self, problem: wire.Problem) -> None:
@@ -301,7 +239,9 @@ class ComposeForm(forms.Form):
                 field = "paras"
         field = field if field in self.fields else None
         if field is None or field not in self.errors:
-            self.add_error(field, f"{problem.path}: {problem.message}" if field is None else _sentence(problem.message))
+            self.add_error(
+                field, f"{problem.path}: {problem.message}" if field is None else _sentence(problem.message)
+            )
 
     def request(self) -> dict[str, Any]:
         """What was asked for so far, as a create request without appId and callbackUrl; only what applies."""
@@ -323,7 +263,11 @@ class ComposeForm(forms.Form):
                 param["deviceLocation"] = cleaned.get("device_location")
             case TargetType.BROADCAST:
                 pass
-        command = {"serviceId": cleaned.get("service_id"), "method": cleaned.get("method"), "paras": self._paras()}
+        command = {
+            "serviceId": cleaned.get("service_id"),
+            "method": cleaned.get("method"),
+            "paras": self._paras(),
+        }
         param["command"] = _given(command)
         param |= {"maxRetransmit": cleaned.get("max_retransmit"), "groupTag": cleaned.get("group_tag")}
         tags = [{"tagName": name, "tagValue": value} for name, value in self.tag_rows if name or value]

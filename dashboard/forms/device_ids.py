@@ -55,7 +55,9 @@ def parse_file(name: str, data: bytes) -> Parsed:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return Parsed([], 0, [], f"{name} is not UTF-8 text (line {line}). Save it as CSV UTF-8 and try again.")
+        return Parsed(
+            [], 0, [], f"{name} is not UTF-8 text (line {line}). Save it as CSV UTF-8 and try again."
+        )
     if "\0" in text:
         return Parsed([], 0, [], f"{name} is not a text file. Save the list as CSV or TXT and try again.")
     if not name.lower().endswith(".csv"):
@@ -105,6 +107,8 @@ def _collect(found: Iterable[tuple[int, str]]) -> Parsed:
             ids[word] = None
             good += 1
     if len(ids) > settings.MOST_DEVICES:
-        return Parsed([], 0, bad, f"{len(ids):,} devices are too many for one task (most: {settings.MOST_DEVICES:,}).")
+        return Parsed(
+            [], 0, bad, f"{len(ids):,} devices are too many for one task (most: {settings.MOST_DEVICES:,})."
+        )
     text = "\n".join(lines.get(number, "") for number in range(1, max(lines, default=0) + 1)) if bad else ""
     return Parsed(list(ids), good - len(ids), bad, text=text)

@@ -19,15 +19,22 @@ OPEN = "open"
 
 class HistoryFilter(forms.Form):
     text = forms.CharField(
-        label="Search", required=False, widget=forms.TextInput(attrs={"type": "search", "placeholder": "name, taskID or #number"})
-    )  # fmt: skip
+        label="Search",
+        required=False,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "name, taskID or #number"}),
+    )
     state = forms.ChoiceField(
         required=False,
         choices=[("", "any state"), (OPEN, "not finished"), *((state, MEANING[state][0]) for state in State)],
     )
-    application = forms.ModelChoiceField(Application.objects.all(), required=False, empty_label="any application")
+    application = forms.ModelChoiceField(
+        Application.objects.all(), required=False, empty_label="any application"
+    )
     author = forms.ModelChoiceField(
-        get_user_model().objects.order_by("username"), required=False, empty_label="any operator", label="Operator"
+        get_user_model().objects.order_by("username"),
+        required=False,
+        empty_label="any operator",
+        label="Operator",
     )
     target_type = forms.ChoiceField(
         label="Target", required=False, choices=[("", "any target"), *((kind, kind) for kind in TargetType)]
@@ -57,7 +64,9 @@ class HistoryFilter(forms.Form):
             tasks = tasks.filter(created_at__lt=_midnight(until + dt.timedelta(days=1)))
         if text := wanted.get("text"):
             number = text.removeprefix("#")
-            by_number = Q(pk=int(number)) if number.isascii() and number.isdecimal() and len(number) < 18 else Q()
+            by_number = (
+                Q(pk=int(number)) if number.isascii() and number.isdecimal() and len(number) < 18 else Q()
+            )
             tasks = tasks.filter(Q(name__icontains=text) | Q(platform_task_id=text) | by_number)
         return tasks
 
@@ -66,7 +75,9 @@ class HistoryFilter(forms.Form):
         return any(self.data.get(name) for name in self.fields)
 
 
-OPEN_STATES = [state for state in State if state in (State.QUEUED, State.SUBMITTING, State.UNCONFIRMED, State.RUNNING)]
+OPEN_STATES = [
+    state for state in State if state in (State.QUEUED, State.SUBMITTING, State.UNCONFIRMED, State.RUNNING)
+]
 
 
 def _midnight(day: dt.date) -> dt.datetime:
@@ -81,7 +92,9 @@ class ResultFilter(forms.Form):
 
     status = forms.CharField(required=False)
     device = forms.CharField(
-        label="Device", required=False, widget=forms.TextInput(attrs={"type": "search", "placeholder": "device id"})
+        label="Device",
+        required=False,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "device id"}),
     )
 
     def apply(self, results: QuerySet[Result]) -> QuerySet[Result]:

@@ -29,4 +29,6 @@ class FilesField(forms.FileField):
 
 
 class ProfileUpload(forms.Form):
-    files = FilesField(label="Profile files", allow_empty_file=True, help_text="Zip or JSON, several at once.")
+    profiles = FilesField(
+        label="Profile files", allow_empty_file=True, help_text="Zip or JSON, several at once."
+    )

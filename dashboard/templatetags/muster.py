@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 from django import template
@@ -34,7 +35,9 @@ def when(moment: dt.datetime | None) -> SafeString | str:
         return "–"
     utc = moment.astimezone(dt.UTC)
     return format_html(
-        '<time datetime="{}">{}</time>', utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%Y-%m-%d %H:%M:%S UTC")
+        '<time datetime="{}">{}</time>',
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        utc.strftime("%Y-%m-%d %H:%M:%S UTC"),
     )
 
 
@@ -79,3 +82,9 @@ def share(part: int, whole: int) -> str:
         return "0 %"
     per_cent = min(max(part / whole * 100, 0.1 if part else 0), 99.9 if part < whole else 100)
     return f"{per_cent:.1f} %".replace(".0 %", " %")
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """The value as the platform sent it: JSON, with its text readable."""
+    return json.dumps(value, ensure_ascii=False)

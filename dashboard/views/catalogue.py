@@ -58,10 +58,10 @@ def upload(request: HttpRequest) -> HttpResponse:
     """Import every profile in the files; each file that cannot be read is named with its reason."""
     form = ProfileUpload(request.POST, request.FILES)
     if not form.is_valid():
-        for problem in form.errors.get("files", ["Choose a profile file first."]):
-            messages.error(request, problem)
+        for problem in form.errors.get("profiles", ["Choose a profile file first."]):
+            messages.error(request, str(problem))
         return redirect("catalogue")
-    for file in form.cleaned_data["files"]:
+    for file in form.cleaned_data["profiles"]:
         try:
             stored = domain.import_profiles(file.name, file.read(), request.user)
         except Unreadable as error:
@@ -80,7 +80,9 @@ def refresh(request: HttpRequest, application_id: int) -> HttpResponse:
     """Ask a worker to read devices, groups and profiles from the platform."""
     application = get_object_or_404(Application, pk=application_id)
     ring("read_catalogue", application.pk)
-    messages.success(request, f"Reading the catalogue of {application} from the platform. Reload in a moment.")
+    messages.success(
+        request, f"Reading the catalogue of {application} from the platform. Reload in a moment."
+    )
     return redirect(reverse("catalogue", query={"application": application.pk}))
 
 

@@ -12,7 +12,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from dashboard.forms.compose import TARGET_FIELDS, ComposeForm, tags_of
+from dashboard.forms.compose import ComposeForm, tags_of
+from dashboard.forms.compose_fields import TARGET_FIELDS
 from dashboard.forms.parameters import PREFIX
 from dashboard.http import HttpRequest, page
 from tasks import catalogue, lifecycle
@@ -232,7 +233,7 @@ def _show(request: HttpRequest, form: ComposeForm, *, status: int = 200) -> Http
 
 
 def _preview_of(form: ComposeForm) -> dict[str, Any]:
-    """``preview``: the request, pretty-printed, with a long list cut; ``size``: bytes; ``unready``: what is missing."""
+    """``preview``: the request as it stands, pretty-printed, with a long device list cut short."""
     checked = form if form.is_bound else _bound(form)
     checked.is_valid()
     wanted = checked.request()
@@ -242,7 +243,7 @@ def _preview_of(form: ComposeForm) -> dict[str, Any]:
     if len(ids) > PREVIEWED:
         param = param | {"deviceList": [*ids[:PREVIEWED], f"… and {len(ids) - PREVIEWED:,} more"]}
     if checked.cleaned_data.get("callback"):
-        param = param | {"callbackUrl": lifecycle.callback_url("…")}
+        param = param | {"callbackUrl": lifecycle.callback_url("SECRET").replace("SECRET", "…")}
     shown = {"appId": application.app_id if application else "…"} | wanted | {"param": param}
     return {
         "preview": json.dumps(json.loads(wire.dumps(shown)), ensure_ascii=False, indent=2),

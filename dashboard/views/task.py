@@ -188,7 +188,9 @@ def _timeline_of(found: Task) -> dict[str, Any]:
     body = Task.objects.only("request_body", "callback_token").get(pk=found.pk)
     return {
         "transitions": found.transitions.select_related("actor"),
-        "attempts": [(attempt, look_up(attempt.http_status, attempt.error_code)) for attempt in found.attempts.all()],
+        "attempts": [
+            (attempt, look_up(attempt.http_status, attempt.error_code)) for attempt in found.attempts.all()
+        ],
         "request_shown": _shown(body),
     }
 

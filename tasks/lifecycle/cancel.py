@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 
 from tasks.models import Task
 from tasks.states import State
@@ -10,7 +10,7 @@ from tasks.states import State
 from .transitions import IllegalTransition, Overtaken, move
 
 
-def cancel(task: Task, actor: AbstractUser) -> bool:
+def cancel(task: Task, actor: User) -> bool:
     """True when the task is now cancelled and will never be sent; False when a worker was first."""
     try:
         move(task, State.CANCELLED, "cancelled by the operator", actor=actor, due_at=None)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -33,7 +33,7 @@ class Invalid(Exception):
 
 def compose(
     application: Application,
-    author: AbstractUser,
+    author: User,
     request: Mapping[str, Any],
     *,
     callback: bool = True,

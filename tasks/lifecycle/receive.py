@@ -61,7 +61,7 @@ def _keep(known: Iterable[tuple[int, bytes, str]]) -> None:
             [
                 (
                     task_id,
-                    connection.Database.Binary(body),
+                    body,
                     hashlib.sha256(body).hexdigest(),
                     addresses[task_id, body][:64],
                     adapt(now),

@@ -53,9 +53,7 @@ def reconcile(task_id: int) -> None:
 def _claim(task_id: int) -> Task | None:
     """Take the turn to ask by setting when the next one is due; None when it is another's or not due."""
     now = timezone.now()
-    task = (
-        Task.objects.light().select_related("application").to_reconcile(now).filter(pk=task_id).first()
-    )
+    task = Task.objects.light().select_related("application").to_reconcile(now).filter(pk=task_id).first()
     if task is None:
         return None
     age = now - (task.submitted_at or task.created_at)

@@ -86,9 +86,7 @@ def _row(task: Task, of_device: list[Result], seen: Observation) -> Result:
         if not row.command_id:
             return row
     listed = task.target_type != TargetType.DEVICE_LIST or bool(of_device)
-    row = Result(
-        task=task, device_id=seen.device_id, command_id=seen.command_id, unexpected=not listed
-    )
+    row = Result(task=task, device_id=seen.device_id, command_id=seen.command_id, unexpected=not listed)
     of_device.append(row)
     return row
 

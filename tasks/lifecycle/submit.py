@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import socket
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -22,7 +23,7 @@ from . import tokens
 from .transitions import Overtaken, move
 
 LEASE = dt.timedelta(seconds=180)
-FIRST_POLL = dt.timedelta(seconds=10)
+FIRST_POLL = dt.timedelta(seconds=5)
 LONGEST_DEFERRAL_SECONDS = 600
 DEFERRAL_SECONDS = {"throttled": 60, "full": 15}
 """Reason -> the shortest wait before the next try; others start at two seconds. It doubles each time in a row."""
@@ -196,7 +197,7 @@ def _explanation(error: PlatformError) -> str:
     return str(error)[:1000]
 
 
-def _error_columns(error: PlatformError) -> dict[str, object]:
+def _error_columns(error: PlatformError) -> dict[str, Any]:
     return {
         "error_code": error.code[:32],
         "error_status": error.status,

@@ -51,20 +51,19 @@ def _is_fresh(application: Application) -> bool:
 def _claim_login(application: Application) -> bool:
     now = timezone.now()
     free = Q(login_lease_until__isnull=True) | Q(login_lease_until__lt=now)
-    return bool(
-        Application.objects.filter(free, pk=application.pk).update(login_lease_until=now + LEASE)
-    )
+    return bool(Application.objects.filter(free, pk=application.pk).update(login_lease_until=now + LEASE))
 
 
 def _log_in(application: Application) -> str:
     changes: dict[str, object] = {"login_lease_until": None}
     try:
         token = auth.login(application.connection())
-        expires = timezone.now() + dt.timedelta(seconds=max(token.expires_in, 120))
-        changes |= {"access_token": token.access, "token_expires_at": expires, "login_problem": ""}
-        return token.access
     except PlatformError as error:
         changes["login_problem"] = str(error)[:500]
         raise
+    else:
+        expires = timezone.now() + dt.timedelta(seconds=max(token.expires_in, 120))
+        changes |= {"access_token": token.access, "token_expires_at": expires, "login_problem": ""}
+        return token.access
     finally:
         Application.objects.filter(pk=application.pk).update(**changes)

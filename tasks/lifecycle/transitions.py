@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
@@ -20,7 +20,7 @@ class Overtaken(Exception):
     """Another process moved the task first; nothing was changed."""
 
 
-def begin(task: Task, reason: str, *, actor: AbstractUser | None) -> None:
+def begin(task: Task, reason: str, *, actor: User | None) -> None:
     """Save a new task with its first transition."""
     with transaction.atomic():
         task.save(force_insert=True)
@@ -32,7 +32,7 @@ def move(
     to: State,
     reason: str,
     *,
-    actor: AbstractUser | None = None,
+    actor: User | None = None,
     evidence: dict[str, Any] | None = None,
     **changes: Any,
 ) -> None:

@@ -27,7 +27,10 @@ class Application(models.Model):
         "CA bundle", max_length=500, blank=True, help_text="PEM file of a private CA; empty for public ones."
     )
     certificate = models.CharField(
-        "client certificate", max_length=500, blank=True, help_text="PEM file, where the platform asks for one."
+        "client certificate",
+        max_length=500,
+        blank=True,
+        help_text="PEM file, where the platform asks for one.",
     )
     key = models.CharField("client key", max_length=500, blank=True, help_text="PEM file of its private key.")
     key_passphrase = EncryptedField(blank=True, default="")
@@ -56,8 +59,12 @@ class Application(models.Model):
         constraints = [
             models.CheckConstraint(condition=~Q(name=""), name="application_has_a_name"),
             models.CheckConstraint(condition=~Q(app_id=""), name="application_has_an_app_id"),
-            models.CheckConstraint(condition=Q(calls_per_minute__gte=1), name="calls_per_minute_at_least_one"),
-            models.CheckConstraint(condition=Q(unfinished_limit__gte=1), name="unfinished_limit_at_least_one"),
+            models.CheckConstraint(
+                condition=Q(calls_per_minute__gte=1), name="calls_per_minute_at_least_one"
+            ),
+            models.CheckConstraint(
+                condition=Q(unfinished_limit__gte=1), name="unfinished_limit_at_least_one"
+            ),
         ]
 
     def __str__(self) -> str:

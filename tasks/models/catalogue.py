@@ -66,7 +66,9 @@ class Device(models.Model):
             models.Index(
                 fields=["application", "device_type", "manufacturer_id", "model"], name="device_by_kind"
             ),  # reach of DeviceType
-            models.Index(fields=["application", "location"], name="device_by_location"),  # reach of DeviceArea
+            models.Index(
+                fields=["application", "location"], name="device_by_location"
+            ),  # reach of DeviceArea
         ]
         constraints = [
             models.UniqueConstraint(fields=["application", "device_id"], name="one_row_per_device")

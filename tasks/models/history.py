@@ -20,7 +20,9 @@ class Attempt(models.Model):
     request_sha256 = models.CharField(max_length=64)
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
-    outcome = models.CharField(max_length=40, blank=True, help_text="created, or the consequence of the error.")
+    outcome = models.CharField(
+        max_length=40, blank=True, help_text="created, or the consequence of the error."
+    )
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
     error_code = models.CharField(max_length=32, blank=True)
     explanation = models.CharField(max_length=1000, blank=True)

@@ -67,11 +67,13 @@ class Task(models.Model):
     )
     group_tag = models.CharField(max_length=256, blank=True, default="")
     tags = models.JSONField(default=list, blank=True, help_text="[[name, value], ...]")
-    callback_token = models.CharField(max_length=64, null=True, blank=True, unique=True)  # noqa: DJ001
+    callback_token = models.CharField(max_length=64, null=True, blank=True, unique=True)
     duplicates_removed = models.PositiveIntegerField(default=0)
 
     state = models.CharField(max_length=12, choices=[(value, MEANING[value][0]) for value in State])
-    reason = models.CharField(max_length=500, blank=True, default="", help_text="Why it stands where it stands.")
+    reason = models.CharField(
+        max_length=500, blank=True, default="", help_text="Why it stands where it stands."
+    )
     due_at = models.DateTimeField(null=True, blank=True)
     deferrals = models.PositiveIntegerField(default=0, help_text="Times in a row it was put off.")
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -84,7 +86,9 @@ class Task(models.Model):
     error_status = models.PositiveSmallIntegerField(null=True, blank=True)
     error_text = models.CharField(max_length=1000, blank=True, default="")
 
-    expected = models.PositiveIntegerField(null=True, blank=True, help_text="Devices, where their number is known.")
+    expected = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Devices, where their number is known."
+    )
     counts = models.JSONField(default=dict, help_text="Results by status, kept by settling.")
     listed = models.BooleanField(default=False, help_text="Every device of the list has its result row.")
 
@@ -99,12 +103,19 @@ class Task(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        permissions = [("cancel_task", "Can cancel a task"), ("settle_task", "Can settle an unconfirmed task")]
+        permissions = [
+            ("cancel_task", "Can cancel a task"),
+            ("settle_task", "Can settle an unconfirmed task"),
+        ]
         indexes = [
             models.Index(fields=["state", "-id"], name="task_by_state"),  # history, filtered by state
-            models.Index(fields=["application", "-id"], name="task_by_application"),  # history, by application
+            models.Index(
+                fields=["application", "-id"], name="task_by_application"
+            ),  # history, by application
             models.Index(fields=["author", "-id"], name="task_by_author"),  # history, by operator
-            models.Index(fields=["target_type", "-id"], name="task_by_target_type"),  # history, by target type
+            models.Index(
+                fields=["target_type", "-id"], name="task_by_target_type"
+            ),  # history, by target type
             models.Index(fields=["created_at"], name="task_by_time"),  # history, by time; admin's dates
             models.Index(  # the sweep
                 fields=["state", "due_at"], name="task_open", condition=~Q(state__in=sorted(FINAL))
@@ -135,7 +146,9 @@ class Task(models.Model):
                 name="method_within_length",
             ),
             models.CheckConstraint(condition=Q(state__in=list(State)), name="state_is_known"),
-            models.CheckConstraint(condition=Q(target_type__in=list(TargetType)), name="target_type_is_known"),
+            models.CheckConstraint(
+                condition=Q(target_type__in=list(TargetType)), name="target_type_is_known"
+            ),
             models.CheckConstraint(
                 condition=~Q(state=State.QUEUED) | Q(due_at__isnull=False), name="queued_has_a_due_time"
             ),
@@ -184,5 +197,8 @@ class Task(models.Model):
             "taskID": self.platform_task_id or None,
             "error_code": self.error_code or None,
             "reason": self.reason,
-            "counts": {"expected": self.expected, **{status: n for status, n in self.counts.items() if status}},
+            "counts": {
+                "expected": self.expected,
+                **{status: n for status, n in self.counts.items() if status},
+            },
         }

@@ -39,7 +39,9 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=env["MUSTER_PORT"], help="port of the web process")
         parser.add_argument("--sandbox-port", type=int, default=env["MUSTER_SANDBOX_PORT"])
         parser.add_argument("--no-sandbox", action="store_true", help="run without the sandbox")
-        parser.add_argument("--workers", type=int, default=env["MUSTER_WORKERS"], help="jobs at the same time")
+        parser.add_argument(
+            "--workers", type=int, default=env["MUSTER_WORKERS"], help="jobs at the same time"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         host, port, sandbox_port = options["host"], options["port"], options["sandbox_port"]
@@ -47,7 +49,9 @@ class Command(BaseCommand):
         _require_free(host, port, "--port")
         if with_sandbox:
             if sandbox_port == port:
-                raise CommandError(f"Port {port} cannot be both the site's and the sandbox's: choose another --sandbox-port.")
+                raise CommandError(
+                    f"Port {port} cannot be both the site's and the sandbox's: choose another --sandbox-port."
+                )
             _require_free("127.0.0.1", sandbox_port, "--sandbox-port")
         _migrate()
         user, password = _first_user()
@@ -65,14 +69,20 @@ class Command(BaseCommand):
                 connections.close_all()
             self._welcome(address, application, user, password)
 
-        supervisor.run(_programs(host, port, options["workers"], sandbox_port if with_sandbox else None), ready)
+        supervisor.run(
+            _programs(host, port, options["workers"], sandbox_port if with_sandbox else None), ready
+        )
 
     def _welcome(self, address: str, application: Application | None, user: str, password: str) -> None:
         lines = ["", f"Muster is ready:  {address}"]
         if application:
             lines.append(f"Sandbox platform: {application.url}")
         if password:
-            lines += ["", f"First user:       {user}", f"Password:         {password}   (shown only this once)"]
+            lines += [
+                "",
+                f"First user:       {user}",
+                f"Password:         {password}   (shown only this once)",
+            ]
         self.stdout.write("\n".join([*lines, "", "Ctrl-C stops everything; the data stays.", ""]))
         self.stdout.flush()
 
@@ -109,7 +119,7 @@ def _require_free(host: str, port: int, option: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise CommandError(
-                f"Port {port} on {host} cannot be used: {error.strerror.lower()}. "
+                f"Port {port} on {host} cannot be used: {(error.strerror or str(error)).lower()}. "
                 f"Choose another one with {option}, or stop what uses it."
             ) from error
 
@@ -155,4 +165,6 @@ def _wait_for(url: str) -> None:
             return
         except OSError:
             time.sleep(0.05)
-    raise CommandError(f"{url} did not answer within {READY_SECONDS} s; see the lines above. (pid {os.getpid()})")
+    raise CommandError(
+        f"{url} did not answer within {READY_SECONDS} s; see the lines above. (pid {os.getpid()})"
+    )

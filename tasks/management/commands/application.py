@@ -27,10 +27,14 @@ class Command(Door):
         parser.add_argument("--ca", metavar="FILE", help="PEM bundle of a private CA")
         parser.add_argument("--cert", metavar="FILE", help="PEM client certificate")
         parser.add_argument("--key", metavar="FILE", help="PEM private key of the client certificate")
-        parser.add_argument("--key-passphrase-env", metavar="VAR", help="variable that holds the key's passphrase")
+        parser.add_argument(
+            "--key-passphrase-env", metavar="VAR", help="variable that holds the key's passphrase"
+        )
         parser.add_argument("--calls-per-minute", type=int, metavar="N")
         parser.add_argument("--unfinished-limit", type=int, metavar="N")
-        parser.add_argument("--confirm-above", type=int, metavar="N", help="devices above which one types to confirm")
+        parser.add_argument(
+            "--confirm-above", type=int, metavar="N", help="devices above which one types to confirm"
+        )
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +48,9 @@ class Command(Door):
             if created and not options[name]
         ]
         if moved and not options["secret_env"]:
-            problems.append(("--secret-env", "is needed with a new --url: the stored secret is not sent elsewhere"))
+            problems.append(
+                ("--secret-env", "is needed with a new --url: the stored secret is not sent elsewhere")
+            )
         for name in OPTIONS:
             if options[name] is not None:
                 setattr(application, name, options[name])
@@ -54,7 +60,9 @@ class Command(Door):
         for option, field in (("secret_env", "secret"), ("key_passphrase_env", "key_passphrase")):
             if variable := options[option]:
                 if not os.environ.get(variable):
-                    problems.append((f"--{option.replace('_', '-')}", f"the variable {variable} is empty or not set"))
+                    problems.append(
+                        (f"--{option.replace('_', '-')}", f"the variable {variable} is empty or not set")
+                    )
                 setattr(application, field, os.environ.get(variable, ""))
         if problems:
             self.refuse(problems)

@@ -31,7 +31,7 @@ class Command(Door):
             }
             for row in task.transitions.select_related("actor")
         ]
-        attempts = [
+        attempts: list[dict[str, Any]] = [
             {
                 "number": row.number,
                 "started_at": row.started_at.isoformat(),
@@ -53,6 +53,8 @@ class Command(Door):
         for row in transitions:
             self.stdout.write(f"  {row['at']}  {row['to']:<12} {row['reason']}")
         for row in attempts:
-            self.stdout.write(f"  attempt {row['number']}: {row['outcome'] or 'on its way'} {row['explanation']}")
+            self.stdout.write(
+                f"  attempt {row['number']}: {row['outcome'] or 'on its way'} {row['explanation']}"
+            )
         for status, count in results.items():
             self.stdout.write(f"  {count:>9,} {status}")

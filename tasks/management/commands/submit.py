@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 
 from tasks import lifecycle
@@ -38,9 +37,13 @@ class Command(Door):
         parser.add_argument("file", metavar="FILE", help="a JSON file, or - for standard input")
         parser.add_argument("--application", required=True, metavar="NAME")
         parser.add_argument("--user", metavar="USER", help="who submits it; the first superuser if not given")
-        parser.add_argument("--no-callback", action="store_true", help="without pushes; results are read instead")
+        parser.add_argument(
+            "--no-callback", action="store_true", help="without pushes; results are read instead"
+        )
         parser.add_argument("--wait", type=float, metavar="SECONDS", help="wait so long for the outcome")
-        parser.add_argument("--until", choices=["submitted", "final"], default="final", help="what --wait waits for")
+        parser.add_argument(
+            "--until", choices=["submitted", "final"], default="final", help="what --wait waits for"
+        )
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -64,7 +67,11 @@ class Command(Door):
         task = self._wait(task, options["wait"], options["until"])
         self._print(task, options)
         state = State(task.state)
-        reached = options["until"] == "submitted" and state in (State.RUNNING, State.COMPLETE, State.TIMED_OUT)
+        reached = options["until"] == "submitted" and state in (
+            State.RUNNING,
+            State.COMPLETE,
+            State.TIMED_OUT,
+        )
         sys.exit(DONE if reached else EXIT_CODES[state])
 
     def _request(self, file: str) -> Any:
@@ -78,14 +85,16 @@ class Command(Door):
             where = f"{file}:{error.line}:{error.column}" if error.line else file
             self.refuse([(where, f"this is not the JSON that can be sent: {error}")])
 
-    def _user(self, name: str | None) -> AbstractUser:
-        users = get_user_model().objects.filter(is_active=True)
+    def _user(self, name: str | None) -> User:
+        users = User.objects.filter(is_active=True)
         if name:
             user = users.filter(username=name).first()
             if user is None:
                 self.refuse([("--user", f"there is no user {name!r}")])
             if not user.has_perm("tasks.add_task"):
-                self.refuse([("--user", f"{name!r} may not compose tasks; add the user to the group operator")])
+                self.refuse(
+                    [("--user", f"{name!r} may not compose tasks; add the user to the group operator")]
+                )
             return user
         user = users.filter(is_superuser=True).order_by("pk").first()
         if user is None:
@@ -110,5 +119,3 @@ class Command(Door):
             self.stdout.write(str(task.pk))
         else:
             self.stdout.write(f"{task.pk} {task.state} {task.platform_task_id} {task.reason}".strip())
-
-

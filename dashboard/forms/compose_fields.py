@@ -1,0 +1,95 @@
+"""The composer's fields as declared: labels, help, widgets; and which of them belong to which target type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from tasks.models import Application, Profile
+from tasks.platform import wire
+from tasks.targets import LABELS, TargetType
+
+TARGET_FIELDS: dict[TargetType, tuple[str, ...]] = {
+    TargetType.DEVICE_LIST: ("device_list", "device_ids", "device_file"),
+    TargetType.DEVICE_TYPE: ("device_type", "manufacturer_id", "model"),
+    TargetType.DEVICE_AREA: ("device_location",),
+    TargetType.GROUP_LIST: ("group_names",),
+    TargetType.GROUP_ID_LIST: ("group_ids",),
+    TargetType.BROADCAST: (),
+}
+"""Target type -> the form's fields that belong to it; those of other types are carried along, hidden."""
+
+
+def _lines(text: str) -> list[str]:
+    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
+class LinesField(forms.CharField):
+    """One value a line; gives a list without blanks and duplicates."""
+
+    widget = forms.Textarea(attrs={"rows": 4})
+
+    def clean(self, value: Any) -> Any:
+        return _lines(super().clean(value))
+
+
+class ComposeFields(forms.Form):
+    """All fields there are; which of them are shown and required is decided by ``compose.ComposeForm``."""
+
+    application = forms.ModelChoiceField(Application.objects.all(), empty_label=None)
+    name = forms.CharField(
+        label="Task name", help_text="How you and the platform will know it: 1 to 256 characters."
+    )
+
+    target_type = forms.ChoiceField(label="Send to", choices=[(value, LABELS[value]) for value in TargetType])
+    device_list = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    device_ids = forms.CharField(
+        label="Device ids",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 7, "class": "code", "spellcheck": "false"}),
+        help_text="One a line, or separated by blanks, commas or semicolons.",
+    )
+    device_file = forms.FileField(
+        label="or a file", required=False, help_text="CSV (column deviceId, or the first one) or TXT.",
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
+    )  # fmt: skip
+    device_type = forms.CharField(label="Device type", help_text="As in the device profile.")
+    manufacturer_id = forms.CharField(label="Manufacturer id", help_text="As in the device profile.")
+    model = forms.CharField(label="Model", help_text="As in the device profile.")
+    device_location = forms.CharField(label="Location", help_text="As it is set on the devices.")
+    group_names = LinesField(label="Group names", help_text="One a line.")
+    group_ids = LinesField(label="Group ids", help_text="One a line.")
+
+    profile = forms.ModelChoiceField(
+        Profile.objects.all(), required=False, empty_label="No profile: I type service and command",
+        label="Device profile",
+    )  # fmt: skip
+    service_id = forms.CharField(label="Service", help_text="serviceId: 1 to 64 characters.")
+    method = forms.CharField(label="Command", help_text="method: 1 to 128 characters.")
+    paras = forms.CharField(
+        label="Parameters",
+        required=False,
+        widget=forms.Textarea(
+            attrs={"rows": 5, "class": "code", "spellcheck": "false", "placeholder": '{"name": 1}'}
+        ),
+        help_text="A JSON object; empty for a command without parameters.",
+    )
+
+    timeout = forms.IntegerField(
+        label="Timeout",
+        initial=1440,
+        help_text=f"{wire.TIMEOUT_MIN} to {wire.TIMEOUT_MAX} minutes. Devices that sleep get the command until then.",
+        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
+    )
+    callback = forms.BooleanField(
+        label="Let the platform push each answer", required=False, initial=True,
+        help_text="Without pushes, answers are read from the platform from time to time.",
+    )  # fmt: skip
+    max_retransmit = forms.TypedChoiceField(
+        label="Retransmit", required=False, coerce=int, empty_value=None,
+        choices=[("", "as the platform does"), *((str(n), str(n)) for n in range(wire.RETRANSMIT_MAX + 1))],
+        help_text="How often the platform repeats the command to a device that does not acknowledge it.",
+    )  # fmt: skip
+    group_tag = forms.CharField(label="Group tag", required=False)
+    copied_from = forms.IntegerField(required=False, widget=forms.HiddenInput)
