@@ -33,7 +33,6 @@ class Sandbox:
     url: str
     config: Config
     platform: Platform
-    verify: bool | str = True
     token: str = ""
 
     @property

@@ -138,7 +138,7 @@ def _tags(body: Mapping[str, Any], *, strict: bool) -> tuple[tuple[str, str], ..
 
 
 def _optional(body: Mapping[str, Any], name: str, read: Callable[[Any], Any], *, strict: bool) -> Any:
-    if name not in body or (body[name] is None and not strict):
+    if name not in body or (body[name] in (None, "") and not strict):
         return None
     return read(body[name])
 

@@ -18,6 +18,7 @@ PENDING, SENT, DELIVERED, SUCCESSFUL, FAILED, TIMEOUT, EXPIRED, CANCELED = range
 
 # What a device goes through, by the outcome it was dealt (config.OUTCOMES); the rest happens at the deadline.
 PATHS = ((SENT, DELIVERED, SUCCESSFUL), (SENT, DELIVERED, FAILED), (SENT, TIMEOUT), (), (SENT, DELIVERED))
+STEPS = max(map(len, PATHS))
 AT_DEADLINE = {PENDING: EXPIRED, SENT: TIMEOUT, DELIVERED: TIMEOUT}
 
 Deal = Callable[[int], tuple[int, bool]]  # device index -> (outcome, asleep)
@@ -100,7 +101,8 @@ class Dispatch:
     def advance(self, now: float, deal: Deal) -> Iterator[tuple[int, int]]:
         """Let the time reach `now` (fleet seconds); yields (position, status) as statuses change."""
         age = now - self.began
-        while self.cursor < len(self.devices) and self.slot(self.cursor) <= min(age, self.lifetime):
+        due = min(age, self.lifetime)
+        while self.cursor < len(self.devices) and self.slot(self.cursor) <= due:
             position = self.cursor
             self.cursor += 1
             if self.statuses[position] == PENDING:
@@ -109,15 +111,21 @@ class Dispatch:
                     self._enter(outcome, 0, position, asleep=asleep)
                 else:
                     yield from self._fire(outcome, 0, position, asleep=asleep)
-        for (outcome, step, asleep), line in list(self.lines.items()):
-            while line.head < len(line.positions):
-                if self.slot(line.positions[line.head]) + line.lag > min(age, self.lifetime):
-                    break
-                yield from self._fire(outcome, step, line.pop(), asleep=asleep)
+        for step in range(STEPS):  # in this order, because one step feeds the next
+            for key in [key for key in self.lines if key[1] == step]:
+                yield from self._serve(key, due)
         if age >= self.lifetime:
             yield from self._sweep()
         if self.finished:
             self.lines.clear()
+
+    def _serve(self, key: tuple[int, int, bool], due: float) -> Iterator[tuple[int, int]]:
+        outcome, step, asleep = key
+        line = self.lines[key]
+        while line.head < len(line.positions):
+            if self.slot(line.positions[line.head]) + line.lag > due:
+                break
+            yield from self._fire(outcome, step, line.pop(), asleep=asleep)
 
     def _fire(self, outcome: int, step: int, position: int, *, asleep: bool) -> Iterator[tuple[int, int]]:
         path = PATHS[outcome]

@@ -12,7 +12,19 @@ from typing import Any
 from .config import OUTCOMES, PUSH_BODIES, TAG_RULES, UNIQUE_NAMES, UNKNOWN_DEVICES, Config, Delivery, Pace
 
 PREFIX = "MUSTER_SANDBOX_"
-AT_START_ONLY = {"host", "port", "devices", "seed", "app_id", "secret", "tls_cert", "tls_key", "client_ca"}
+AT_START_ONLY = {
+    "host",
+    "port",
+    "devices",
+    "seed",
+    "app_id",
+    "secret",
+    "tls_cert",
+    "tls_key",
+    "client_ca",
+    "largest_create",
+    "push_workers",
+}
 CHOICES: dict[str, tuple[str, ...]] = {
     "unique_names": UNIQUE_NAMES,
     "unknown_devices": UNKNOWN_DEVICES,

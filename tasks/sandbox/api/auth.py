@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 from aiohttp import web
 
 from .. import wire
@@ -11,13 +13,16 @@ from ..platform import Platform
 
 
 async def login(platform: Platform, request: web.Request) -> web.Response:
-    """Form body `appId=..&secret=..`; a lenient platform takes the same two as JSON."""
-    if request.content_type == "application/json" and not platform.config.strict:
+    """Form body `appId=..&secret=..`; a lenient platform takes JSON too, and any Content-Type."""
+    strict = platform.config.strict
+    if strict and request.content_type != "application/x-www-form-urlencoded":
+        raise Refused("50400")
+    if request.content_type == "application/json" and not strict:
         form = await wire.body_of(request)
     else:
         try:
-            form = dict(await request.post())
-        except (ValueError, UnicodeError, LookupError, web.HTTPRequestEntityTooLarge) as wrong:
+            form = dict(parse_qsl((await request.read()).decode("utf-8"), max_num_fields=20))
+        except (ValueError, web.HTTPRequestEntityTooLarge) as wrong:
             raise Refused("50400") from wrong
     if not form.get("appId") or not form.get("secret"):
         raise Refused("102202")

@@ -142,9 +142,14 @@ def _passes(platform: Platform, index: int, rest: dict[str, str]) -> bool:
     return all(facts[name]() == value for name, value in rest.items())
 
 
-ROUTES = (
-    Route("devices", "GET", "/iocm/app/dm/v1.4.0/devices", query),
-    Route("device", "GET", "/iocm/app/dm/v1.4.0/devices/{device}", read),
-    Route("change_device", "PUT", "/iocm/app/dm/v1.4.0/devices/{device}", change),
-    Route("delete_device", "DELETE", "/iocm/app/dm/v1.4.0/devices/{device}", delete),
+# Older clients call the same pages by older versions.
+ROUTES = tuple(
+    route
+    for devices in (f"/iocm/app/dm/{version}/devices" for version in ("v1.4.0", "v1.3.0", "v1.1.0"))
+    for route in (
+        Route("devices", "GET", devices, query),
+        Route("device", "GET", devices + "/{device}", read),
+        Route("change_device", "PUT", devices + "/{device}", change),
+        Route("delete_device", "DELETE", devices + "/{device}", delete),
+    )
 )

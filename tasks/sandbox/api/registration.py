@@ -47,7 +47,17 @@ async def register(platform: Platform, request: web.Request) -> web.Response:
     return wire.answer(answer)
 
 
+async def activation(platform: Platform, request: web.Request) -> web.Response:
+    index = platform.fleet.find(request.match_info["device"])
+    if index is None:
+        raise Refused("100403")
+    awake = platform.fleet.status(index) != "INACTIVE"
+    name = platform.fleet.name(index)
+    return wire.answer({"deviceId": platform.fleet.id_of(index), "activated": awake, "name": name})
+
+
 ROUTES = (
+    Route("activation", "GET", "/iocm/app/reg/v1.1.0/devices/{device}", activation),
     Route("register", "POST", "/iocm/app/reg/v1.1.0/deviceCredentials", register),
     Route("unregister", "DELETE", "/iocm/app/reg/v1.1.0/deviceCredentials/{device}", delete),
 )

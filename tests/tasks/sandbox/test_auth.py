@@ -1,3 +1,4 @@
+import json
 import re
 import time
 
@@ -75,6 +76,16 @@ def test_a_logout_ends_the_token(sandbox):
     token = sandbox.login()
     assert requests.post(sandbox.url + LOGOUT, json={"accessToken": token}, timeout=5).status_code == 204
     assert not works(sandbox, token)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form-urlencoded"])
+def test_a_lenient_login_takes_any_content_type_and_a_strict_one_its_own(sandbox, strict, kind):
+    body = f"appId={sandbox.app_id}&secret={sandbox.secret}"
+    if kind == "application/json":
+        body = json.dumps({"appId": sandbox.app_id, "secret": sandbox.secret})
+    for platform, wanted in ((sandbox, 200), (strict, 200 if "form" in kind else 400)):
+        answer = requests.post(platform.url + LOGIN, data=body, headers={"Content-Type": kind}, timeout=5)
+        assert answer.status_code == wanted
 
 
 @pytest.mark.parametrize(

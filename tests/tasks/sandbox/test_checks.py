@@ -91,6 +91,7 @@ CASES = [
     ({"param": {"maxRetransmit": None}}, False, True),
     ({"param": {"groupTag": "any words"}}, True, True),
     ({"param": {"groupTag": 1}}, False, False),
+    ({"param": {"callbackUrl": ""}}, False, True),
     ({"param": {"callbackUrl": "https://muster.example:8443/x"}}, True, True),
     ({"param": {"callbackUrl": "https://muster.example/x"}}, False, True),
     ({"param": {"callbackUrl": "ftp://muster.example:21/x"}}, False, False),

@@ -12,6 +12,11 @@ def listed(sandbox, query=""):
     return sandbox.call("GET", f"{DEVICES}?{query}").json()
 
 
+@pytest.mark.parametrize("version", ["v1.1.0", "v1.3.0"])
+def test_older_versions_of_the_path_answer_too(sandbox, version):
+    assert sandbox.call("GET", f"{API}/dm/{version}/devices?pageNo=0").json()["totalCount"] == 100
+
+
 def test_devices_are_listed_in_pages(sandbox):
     first = listed(sandbox)
     assert (first["totalCount"], first["pageNo"], first["pageSize"], len(first["devices"])) == (
@@ -71,6 +76,8 @@ def test_a_registered_device_can_be_commanded(sandbox):
     assert again.json()["error_code"] == "100426"
     task_id = sandbox.create(param={"deviceList": [made["deviceId"]]}).json()["taskID"]
     until(lambda: sandbox.task(task_id)["successCnt"] == 1)
+    activation = sandbox.call("GET", f"{API}/reg/v1.1.0/devices/{made['deviceId']}").json()
+    assert activation == {"deviceId": made["deviceId"], "activated": False, "name": None}
     path = f"{API}/reg/v1.1.0/deviceCredentials/{made['deviceId']}"
     assert sandbox.call("DELETE", path).status_code == 204
     assert listed(sandbox)["totalCount"] == 100
