@@ -53,7 +53,9 @@ class Task(models.Model):
 
     name = models.CharField(max_length=wire.NAME_MAX)
     target_type = models.CharField(max_length=16, choices=[(value, LABELS[value]) for value in TargetType])
-    target = models.JSONField(default=dict, help_text="The members of param that say where; no device ids.")
+    target = models.JSONField(
+        default=dict, blank=True, help_text="The members of param that say where; no device ids."
+    )
     profile = models.ForeignKey(Profile, on_delete=models.SET_NULL, null=True, blank=True)
     service_id = models.CharField(max_length=wire.SERVICE_ID_MAX)
     method = models.CharField(max_length=wire.METHOD_MAX)
@@ -65,7 +67,7 @@ class Task(models.Model):
     max_retransmit = models.PositiveSmallIntegerField(
         null=True, blank=True, validators=[MaxValueValidator(wire.RETRANSMIT_MAX)]
     )
-    group_tag = models.CharField(max_length=256, blank=True, default="")
+    group_tag = models.CharField(max_length=wire.TEXT_MAX, blank=True, default="")
     tags = models.JSONField(default=list, blank=True, help_text="[[name, value], ...]")
     callback_token = models.CharField(max_length=64, null=True, blank=True, unique=True)
     duplicates_removed = models.PositiveIntegerField(default=0)
@@ -89,7 +91,7 @@ class Task(models.Model):
     expected = models.PositiveIntegerField(
         null=True, blank=True, help_text="Devices, where their number is known."
     )
-    counts = models.JSONField(default=dict, help_text="Results by status, kept by settling.")
+    counts = models.JSONField(default=dict, blank=True, help_text="Results by status, kept by settling.")
     listed = models.BooleanField(default=False, help_text="Every device of the list has its result row.")
 
     created_at = models.DateTimeField(default=timezone.now)
