@@ -13,6 +13,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="history"), name="home"),
     path("compose/", compose.compose, name="compose"),
     path("compose/preview/", compose.preview, name="preview"),
+    path("compose/devices/<uuid:list_id>/bad.csv", compose.bad_lines, name="bad-lines"),
     path("compose/<uuid:draft_id>/", compose.confirm, name="confirm"),
     path("tasks/", history.history, name="history"),
     path("tasks.csv", history.export, name="history-csv"),
@@ -28,6 +29,7 @@ urlpatterns = [
     path("catalogue/profiles/<int:profile_id>/", catalogue.profile, name="profile"),
     path("catalogue/<int:application_id>/refresh/", catalogue.refresh, name="catalogue-refresh"),
     path("callbacks/<str:token>/", callbacks.callback, name="callback"),
+    path("callbacks/<str:token>", callbacks.callback, name="callback-unslashed"),  # never redirect a push
     path(
         "login/",
         LoginView.as_view(template_name="login.html", redirect_authenticated_user=True),

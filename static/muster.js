@@ -13,6 +13,19 @@ document.addEventListener("htmx:afterRequest", (event) => {
   document.documentElement.classList.toggle("offline", !event.detail.xhr.status);
 });
 
+// A browser takes many seconds to lay out a hundred thousand pasted lines: a long paste goes in as a file instead.
+document.addEventListener("paste", (event) => {
+  const text = event.clipboardData?.getData("text/plain") ?? "";
+  const file = document.getElementById("id_device_file");
+  if (event.target.id === "id_device_ids" && file && text.length > 200_000) {
+    event.preventDefault();
+    const files = new DataTransfer();
+    files.items.add(new File([text], "pasted.txt", { type: "text/plain" }));
+    file.files = files.files;
+    file.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+});
+
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select");
   if (event.key === "/" && !typing) {

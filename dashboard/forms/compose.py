@@ -108,11 +108,10 @@ class ComposeForm(ComposeFields):
         ) or Application.objects.first()
         known = Group.objects.filter(application=chosen)
         by_name = self.chosen_target == TargetType.GROUP_LIST
-        field = self.fields["group_names" if by_name else "group_ids"]
-        if suggestions := [
+        widget = self.fields["group_names" if by_name else "group_ids"].widget
+        widget.suggestions = [
             (group.name if by_name else group.group_id, group.name, group.size) for group in known[:500]
-        ]:
-            field.suggestions = suggestions  # type: ignore[attr-defined]
+        ]
 
     def _shape_command(self) -> None:
         if self.chosen_profile is None:
@@ -180,35 +179,53 @@ class ComposeForm(ComposeFields):
             where = f" (line {error.line}, column {error.column})" if error.line else ""
             raise ValidationError(f"This is not the JSON that can be sent: {error}{where}.") from error
 
-    def read_devices(self, *, drop_bad: bool = False) -> None:
-        """Parse what was pasted or uploaded; keep it as the form's list when every line is good."""
+    def read_devices(self) -> None:
+        """Parse what was pasted or uploaded; keep it as the form's list when it is good, or too long to go back."""
         file, text = self.files.get("device_file"), self.data.get("device_ids", "") if self.is_bound else ""
         if file is not None:
             self.parsed = device_ids.parse_file(file.name or "The file", file.read())
         elif text.strip():
             self.parsed = device_ids.parse_text(text)
-        if (
-            self.parsed is None
-            or self.parsed.problem
-            or not self.parsed.ids
-            or (self.parsed.bad and not drop_bad)
-        ):
+        if self.parsed is None or self.parsed.problem or not (self.parsed.ids or self.parsed.bad):
+            return
+        if self.parsed.bad and len(self.parsed.ids) + len(self.parsed.bad) <= device_ids.LONG:
+            self.kept_list = None
             return
         self.kept_list = device_ids.keep(self.parsed, self.user, file.name or "" if file else "")
 
     def device_problem(self) -> str:
         """Why the devices given so far cannot be used; empty when they can."""
+        if self.kept_list is not None:
+            good, bad = self.kept_list.count, len(self.kept_list.bad)
+            return "" if self.kept_list.is_usable else _partly(good, bad)
         if self.parsed is None:
-            return "" if self.kept_list else "Paste device ids or choose a file."
+            return "Paste device ids or choose a file."
         if self.parsed.problem:
             return self.parsed.problem
         if not self.parsed.ids and not self.parsed.bad:
             return "There is no device id in it."
-        if self.parsed.bad and not self.kept_list:
-            return (
-                f"{len(self.parsed.bad):,} of the lines cannot be used; {len(self.parsed.ids):,} devices can."
-            )
-        return ""
+        return _partly(len(self.parsed.ids), len(self.parsed.bad))
+
+    @property
+    def bad_lines(self) -> list[tuple[int, str, str]]:
+        """What was found that is no device id: line number, text, problem."""
+        if self.kept_list is not None:
+            return [] if self.kept_list.bad_accepted else self.kept_list.bad
+        return [(line.number, line.text, line.problem) for line in self.parsed.bad] if self.parsed else []
+
+    @property
+    def good_count(self) -> int:
+        return self.kept_list.count if self.kept_list else len(self.parsed.ids) if self.parsed else 0
+
+    def accept_good(self) -> None:
+        """Go on with the good ids and without the bad lines."""
+        if self.kept_list is None:
+            self.read_devices()
+            if self.kept_list is None and self.parsed and self.parsed.ids:
+                self.kept_list = device_ids.keep(self.parsed, self.user, "")
+        if self.kept_list and self.kept_list.count:
+            self.kept_list.bad_accepted = True
+            self.kept_list.save(update_fields=["bad_accepted"])
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -249,7 +266,7 @@ class ComposeForm(ComposeFields):
         param: dict[str, Any] = {"type": str(self.chosen_target)}
         match self.chosen_target:
             case TargetType.DEVICE_LIST:
-                if self.kept_list:
+                if self.kept_list and self.kept_list.is_usable:
                     param["deviceList"] = self.kept_list.ids
             case TargetType.GROUP_LIST:
                 param["groupList"] = cleaned.get("group_names")
@@ -296,6 +313,10 @@ def tags_of(data: QueryDict | Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     names, values = data.getlist("tag_name"), data.getlist("tag_value")
     return [(name.strip(), value.strip()) for name, value in zip(names, values, strict=False)]
+
+
+def _partly(good: int, bad: int) -> str:
+    return f"{bad:,} of the lines cannot be used; {good:,} device{'s' if good != 1 else ''} can."
 
 
 def _given(members: dict[str, Any]) -> dict[str, Any]:

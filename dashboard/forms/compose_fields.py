@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -25,10 +26,29 @@ def _lines(text: str) -> list[str]:
     return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
+class GroupsInput(forms.Textarea):
+    """A checkbox for each known group, and a text for others, one a line. ``suggestions``: value, words, size."""
+
+    template_name = "django/forms/widgets/groups.html"
+    suggestions: Sequence[tuple[str, str, int]] = ()
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> str:
+        return "\n".join(data.getlist(name))
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        chosen = _lines(str(value or ""))
+        known = {suggestion[0] for suggestion in self.suggestions}
+        others = "\n".join(line for line in chosen if line not in known)
+        context = super().get_context(name, others, attrs)
+        return context | {
+            "suggestions": [(value, words, size, value in chosen) for value, words, size in self.suggestions]
+        }
+
+
 class LinesField(forms.CharField):
     """One value a line; gives a list without blanks and duplicates."""
 
-    widget = forms.Textarea(attrs={"rows": 4})
+    widget = GroupsInput(attrs={"rows": 3, "placeholder": "one a line"})
 
     def clean(self, value: Any) -> Any:
         return _lines(super().clean(value))
@@ -47,7 +67,7 @@ class ComposeFields(forms.Form):
     device_ids = forms.CharField(
         label="Device ids",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 7, "class": "code", "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"rows": 7, "class": "code", "spellcheck": "false", "wrap": "off"}),
         help_text="One a line, or separated by blanks, commas or semicolons.",
     )
     device_file = forms.FileField(
@@ -58,8 +78,8 @@ class ComposeFields(forms.Form):
     manufacturer_id = forms.CharField(label="Manufacturer id", help_text="As in the device profile.")
     model = forms.CharField(label="Model", help_text="As in the device profile.")
     device_location = forms.CharField(label="Location", help_text="As it is set on the devices.")
-    group_names = LinesField(label="Group names", help_text="One a line.")
-    group_ids = LinesField(label="Group ids", help_text="One a line.")
+    group_names = LinesField(label="Group names")
+    group_ids = LinesField(label="Group ids")
 
     profile = forms.ModelChoiceField(
         Profile.objects.all(), required=False, empty_label="No profile: I type service and command",

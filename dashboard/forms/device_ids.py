@@ -68,13 +68,18 @@ def parse_file(name: str, data: bytes) -> Parsed:
         return Parsed([], 0, [], f"{name} cannot be read as CSV: {error}.")
 
 
+LONG = 5000
+"""Ids above which a list does not go back into the browser's text field."""
+
+
 def keep(parsed: Parsed, author: User, source: str) -> DeviceList:
-    """Store the good ids, so that the form needs to carry only their list's id."""
+    """Store what was read, so that the form needs to carry only its id."""
     return DeviceList.objects.create(
         author=author,
         source=source[:300],
         count=len(parsed.ids),
         duplicates=parsed.duplicates,
+        bad=[[line.number, line.text, line.problem] for line in parsed.bad],
         text="\n".join(parsed.ids),
     )
 

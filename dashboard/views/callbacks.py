@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -22,7 +23,9 @@ from tasks.lifecycle.receive import MOST_BYTES
 logger = logging.getLogger(__name__)
 
 PREFIX = "/callbacks/"
-UNKNOWN, NOT_POST, TOO_LARGE, UNAVAILABLE, KEPT = 404, 405, 413, 503, 200
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Nothing else is looked up: one text that the database refuses would fail all arrivals of its commit."""
+KEPT, TWO_LENGTHS, UNKNOWN, NOT_POST, NO_LENGTH, TOO_LARGE, UNAVAILABLE = 200, 400, 404, 405, 411, 413, 503
 HEADERS: dict[int, dict[str, str]] = {NOT_POST: {"Allow": "POST"}, UNAVAILABLE: {"Retry-After": "5"}}
 
 
@@ -32,11 +35,16 @@ def callback(request: HttpRequest, token: str) -> HttpResponse:
     """Answers 200 only for what is committed, 404 for a token nobody has, 503 when nothing can be kept."""
     if request.method != "POST":
         return _plain(NOT_POST)
+    if "Transfer-Encoding" in request.headers:
+        # A WSGI server may have left the chunks unread, and two lengths for one body are an attack.
+        return _plain(TWO_LENGTHS if request.headers.get("Content-Length") else NO_LENGTH)
     if _length(request.headers.get("Content-Length", "")) > MOST_BYTES:
         return _plain(TOO_LARGE)
     body = request.read(MOST_BYTES + 1)
     if len(body) > MOST_BYTES:
         return _plain(TOO_LARGE)
+    if not TOKEN.fullmatch(token):
+        return _plain(UNKNOWN)
     try:
         (task_id,) = receive([Arrival(token, body, request.META.get("REMOTE_ADDR", ""))])
     except Exception:
@@ -89,6 +97,8 @@ async def _receive(scope: dict[str, Any], read: Any, inbox: Inbox) -> int:
         more = message.get("more_body", False)
         if len(body) > MOST_BYTES:
             return TOO_LARGE
+    if not TOKEN.fullmatch(token):
+        return UNKNOWN
     client = scope.get("client") or ("", 0)
     try:
         kept = await asyncio.wait_for(inbox.keep(Arrival(token, bytes(body), client[0])), timeout=12)

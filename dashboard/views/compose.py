@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from dashboard.export import csv_of
 from dashboard.forms.compose import ComposeForm, tags_of
 from dashboard.forms.compose_fields import TARGET_FIELDS
 from dashboard.forms.parameters import PREFIX
@@ -90,6 +91,14 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
         **_preview_of(form),
     }
     return page(request, "confirm", context, status=422 if mistyped else 200)
+
+
+@compose_permission
+@require_safe
+def bad_lines(request: HttpRequest, list_id: UUID) -> StreamingHttpResponse:
+    """Every line of an uploaded list that cannot be used, as CSV."""
+    kept = get_object_or_404(DeviceList.objects.defer("text"), pk=list_id, author=request.user)
+    return csv_of("bad-lines.csv", ("line", "text", "problem"), kept.bad)
 
 
 def _word_to_type(application: Application, wanted: dict[str, Any], reach: catalogue.Reach) -> str:
@@ -185,8 +194,11 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
     elif "edit_devices" in request.POST and reading.kept_list:
         values |= {"device_list": "", "device_ids": reading.kept_list.text}
     elif reading.chosen_target == TargetType.DEVICE_LIST:
-        reading.read_devices(drop_bad="drop_bad" in request.POST)
-        if reading.parsed is not None and reading.kept_list and not reading.device_problem():
+        if "drop_bad" in request.POST:
+            reading.accept_good()
+        else:
+            reading.read_devices()
+        if reading.kept_list is not None:
             values |= {"device_list": reading.kept_list.pk, "device_ids": ""}
         elif reading.parsed is not None and reading.parsed.text:
             values |= {"device_list": "", "device_ids": reading.parsed.text}

@@ -18,6 +18,8 @@ class DeviceList(models.Model):
     source = models.CharField(max_length=300, blank=True, help_text="The file's name; empty when pasted.")
     count = models.PositiveIntegerField()
     duplicates = models.PositiveIntegerField(default=0)
+    bad = models.JSONField(default=list, help_text="[[line, text, problem], ...] of what is no device id.")
+    bad_accepted = models.BooleanField(default=False, help_text="The operator chose to go on without the bad lines.")
     created_at = models.DateTimeField(default=timezone.now)
     text = models.TextField()
 
@@ -26,6 +28,10 @@ class DeviceList(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count:,} devices"
+
+    @property
+    def is_usable(self) -> bool:
+        return self.count > 0 and (not self.bad or self.bad_accepted)
 
     @property
     def ids(self) -> list[str]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from .config import Config
 from .errors import Refused
+from .wire import parsed
 
 TIMEOUT = (10, 2880)  # minutes
 LENIENT_TIMEOUT = (1, 10**9)  # third-party code sends 9999999
@@ -72,9 +73,9 @@ def check_app(app_id: Any, config: Config, *, optional: bool = True) -> None:
 
 
 def command_of(given: Any, *, strict: bool) -> dict[str, Any]:
-    """A CommandDTO: serviceId 1-64, method 1-128, paras an object."""
+    """A CommandDTO: serviceId 1-64, method 1-128, paras an object (or, leniently, the text of one)."""
     command = _object(given)
-    paras = _optional(command, "paras", _object, strict=strict)
+    paras = _optional(command, "paras", _object if strict else _object_or_text, strict=strict)
     return {
         "serviceId": _text(command.get("serviceId"), 64),
         "method": _text(command.get("method"), 128),
@@ -147,6 +148,15 @@ def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refused("50400")
     return value
+
+
+def _object_or_text(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = parsed(value.encode("utf-8", "replace"))
+        except ValueError as wrong:
+            raise Refused("50400") from wrong
+    return _object(value)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
