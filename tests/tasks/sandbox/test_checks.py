@@ -8,7 +8,7 @@ from tasks.sandbox.errors import Refused
 from tests.sandbox import TASKS, running_sandbox
 
 LENIENT, STRICT = Config(), Config(strict=True)
-MISSING = object()
+MISSING = "left out"
 
 
 def body(**changes):
@@ -22,7 +22,7 @@ def body(**changes):
         "param": param,
     } | changes
     for part in (whole, param, param["command"] if isinstance(param["command"], dict) else {}):
-        for name in [name for name, value in part.items() if value is MISSING]:
+        for name in [name for name, value in part.items() if value == MISSING]:
             del part[name]
     return whole
 
@@ -85,6 +85,8 @@ CASES = [
     ({"param": command(paras=MISSING)}, True, True),
     ({"param": command(paras=None)}, False, True),
     ({"param": command(paras=[1])}, False, False),
+    ({"param": command(paras='{"value": "OPEN"}')}, False, True),
+    ({"param": command(paras="OPEN")}, False, False),
     ({"param": {"maxRetransmit": 3}}, True, True),
     ({"param": {"maxRetransmit": 4}}, False, False),
     ({"param": {"maxRetransmit": "2"}}, False, True),
