@@ -89,6 +89,8 @@ def _read_details(task: Task, token: str, status: TaskStatus) -> None:
         if last:
             _finish(task, status)
             return
+    done = (first + PAGES_AT_ONCE) * PAGE
+    _explain(task, f"Reading what the platform knows of its devices: {done:,} of {read.total:,} so far.")
     Task.objects.filter(pk=task.pk, state=State.RUNNING).update(poll_at=timezone.now() + SHORTEST)
 
 
