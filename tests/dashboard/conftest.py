@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -14,26 +14,21 @@ from tasks import lifecycle
 from tasks.models import Application, Profile, Task
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, DataType, Parameter, Service
+from tests.factories import UserFactory
 
 ROLES = ("anonymous", "nobody", "operator", "auditor", "admin", "superuser")
 
 
-def person(role: str, name: str = "") -> User:
-    """Somebody with this role; a nobody has no group."""
-    user = User.objects.create_user(name or role, password="correct horse", is_superuser=role == "superuser")
-    if role in ("operator", "auditor", "admin"):
-        user.groups.add(Group.objects.get(name=role))
-    return user
-
-
 @pytest.fixture
-def browser_of(db: None) -> Callable[..., Client]:
-    """Role -> a client signed in as somebody of that role."""
+def browser_of(request: pytest.FixtureRequest, db: None) -> Callable[..., Client]:
+    """Role -> a client signed in as the user of that role; a nobody has no group."""
 
     def browser(role: str, **options: Any) -> Client:
         client = Client(**options)
-        if role != "anonymous":
-            client.force_login(User.objects.filter(username=role).first() or person(role))
+        if role == "nobody":
+            client.force_login(User.objects.filter(username=role).first() or UserFactory(username=role))
+        elif role != "anonymous":
+            client.force_login(request.getfixturevalue(role))
         return client
 
     return browser
@@ -53,11 +48,10 @@ def site_app(db: None) -> Application:
 
 
 @pytest.fixture
-def make_task(site_app: Application) -> Callable[..., Task]:
+def make_task(site_app: Application, operator: User) -> Callable[..., Task]:
     """A queued task as the composer makes it; keywords are columns to set afterwards."""
 
     def make(param: dict[str, Any] | None = None, **columns: Any) -> Task:
-        author = columns.pop("author", None) or User.objects.filter(username="operator").first()
         asked = {
             "taskName": columns.pop("name", "Close the valves"),
             "taskType": "DeviceCmd",
@@ -75,7 +69,7 @@ def make_task(site_app: Application) -> Callable[..., Task]:
             del asked["param"]["deviceList"]
         task = lifecycle.compose(
             columns.pop("application", site_app),
-            author or person("operator"),
+            columns.pop("author", operator),
             asked,
             callback=columns.pop("callback", True),
         )
