@@ -56,6 +56,23 @@ HELP = {
     "tls_cert": "certificate file; with it the sandbox speaks HTTPS",
     "tls_key": "key file of the certificate",
     "client_ca": "CA file; with it a client certificate is required",
+    "pace_speed": "fleet seconds per real second; 0 stands still",
+    "pace_start": "fleet seconds from a create to the first command sent",
+    "pace_spread": "fleet seconds over which a task's commands are sent",
+    "pace_rate": "commands sent per fleet second at most",
+    "pace_deliver": "fleet seconds from SENT to DELIVERED",
+    "pace_answer": "fleet seconds from DELIVERED to the result",
+    "pace_timeout": "fleet seconds from SENT to TIMEOUT",
+    "pace_wake": "fleet seconds an offline device sleeps on before it takes its command",
+    "pace_minute": "fleet seconds in a minute of a task's timeout",
+    "push_body": "shape of the pushes: as documented, members left out, empty string, or the older words",
+    "push_workers": "pushes in flight",
+    "push_answer": "seconds a receiver has to answer",
+    "push_retry": "seconds from a failed push to its next try",
+    "push_keep": "seconds a failed push is kept",
+    "push_failures": "failures in a row that make an address invalid",
+    "push_retest": "seconds between two tests of an invalid address",
+    "push_backlog": "pushes waiting for one address; beyond, the oldest is dropped",
 }
 
 
@@ -73,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add every option to a parser; an option not given stays None, so that the environment can speak."""
     for name, kind in option_types().items():
         flag = "--" + name.replace("_", "-")
-        text = HELP.get(name, "see tasks/sandbox/config.py")
+        text = HELP[name]
         if kind is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:

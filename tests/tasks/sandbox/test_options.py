@@ -4,7 +4,7 @@ import dataclasses
 import pytest
 
 from tasks.sandbox import Config, add_arguments, config_from
-from tasks.sandbox.options import option_types
+from tasks.sandbox.options import HELP, option_types
 
 
 def parsed(*arguments: str) -> Config:
@@ -52,3 +52,7 @@ def test_a_wrong_value_is_a_value_error(options):
 
 def test_every_member_of_the_config_is_an_option():
     assert {"port", "pace_speed", "push_retry", "mix", "client_ca"} <= set(option_types())
+
+
+def test_every_option_has_a_word_of_help_and_no_help_is_left_over():
+    assert set(HELP) == set(option_types())
