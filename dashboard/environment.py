@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,13 +54,21 @@ def names(value: str) -> list[str]:
 def web_address(value: str) -> str:
     if not value:
         return ""
-    parts = urlsplit(value)
     try:
-        parts.port  # noqa: B018 - reading it is the check
+        parts = urlsplit(value)
+        good = (
+            parts.scheme in ("http", "https") and parts.hostname and value.isprintable() and " " not in value
+        )
     except ValueError:
-        raise ValueError("must have a port from 1 to 65535") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+        good = False
+    if not good:
         raise ValueError("must be an address such as https://muster.example:8000")
+    try:
+        bad_port = parts.port == 0
+    except ValueError:
+        bad_port = True
+    if bad_port:
+        raise ValueError("must have a port from 1 to 65535")
     if parts.query or parts.fragment or parts.username:
         raise ValueError("must not have a query, a fragment or a user name")
     return value.rstrip("/")
@@ -79,7 +88,8 @@ def folder(value: str) -> Path:
 
 def one_of(*schemes: str) -> Callable[[str], str]:
     def read(value: str) -> str:
-        if value and value.split("://")[0] not in schemes:
+        scheme, separator, _ = value.partition("://")
+        if value and not (separator and scheme in schemes):
             raise ValueError("must start with " + " or ".join(f"{scheme}://" for scheme in schemes))
         return value
 
@@ -131,9 +141,10 @@ def secret_key(given: str, file: str, data_dir: Path) -> str:
         return given
     path = Path(file) if file else data_dir / "secret-key"
     if not file and not path.exists():
-        made = path.with_name(f"secret-key.{os.getpid()}")
-        made.touch(mode=0o600)
-        made.write_text(secrets.token_urlsafe(48))
+        handle, name = tempfile.mkstemp(prefix="secret-key.", dir=data_dir)  # readable by its owner alone
+        made = Path(name)
+        with os.fdopen(handle, "w") as file_of_key:
+            file_of_key.write(secrets.token_urlsafe(48))
         try:
             os.link(made, path)  # atomic: of several first starts at once, one key wins
         except FileExistsError:
