@@ -40,3 +40,6 @@ lock:               ## renew the lock files (needs uv)
 
 clean:
 	rm -rf $(VENV) var
+
+screenshots: $(VENV)/.dev  ## do the main job in Chromium and photograph every page
+	@$(BIN)/python docs/screenshots.py var/screenshots
