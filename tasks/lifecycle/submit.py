@@ -17,6 +17,7 @@ from tasks.bells import ring
 from tasks.models import Attempt, Task
 from tasks.platform import client
 from tasks.platform.errors import NotAccepted, OutcomeUnknown, PlatformError, Refused, TokenRejected
+from tasks.platform.verdicts import bad_answer
 from tasks.states import State
 
 from . import tokens
@@ -25,6 +26,7 @@ from .transitions import Overtaken, move
 LEASE = dt.timedelta(seconds=180)
 FIRST_POLL = dt.timedelta(seconds=5)
 LONGEST_DEFERRAL_SECONDS = 600
+TASK_ID_MAX = Task._meta.get_field("platform_task_id").max_length or 0
 DEFERRAL_SECONDS = {"throttled": 60, "full": 15}
 """Reason -> the shortest wait before the next try; others start at two seconds. It doubles each time in a row."""
 
@@ -98,6 +100,9 @@ def _open_attempt(task: Task) -> None:
 
 def _created(task: Task, created: client.Created) -> None:
     now = timezone.now()
+    if problem := _task_id_problem(task, created.task_id):
+        unconfirmed(task, problem, bad_answer(created.answer, problem))
+        return
     with transaction.atomic():
         _close_attempt(task, "created", created.answer.status, answer=_excerpt(created.answer.body))
         move(
@@ -115,6 +120,14 @@ def _created(task: Task, created: client.Created) -> None:
             error_text="",
         )
         transaction.on_commit(lambda: ring("settle", task.pk))
+
+
+def _task_id_problem(task: Task, task_id: str) -> str:
+    if len(task_id) > TASK_ID_MAX:
+        return f"The platform answered with a taskID of {len(task_id):,} characters."
+    if Task.objects.filter(application=task.application, platform_task_id=task_id).exists():
+        return f"The platform answered with taskID {task_id}, which it had given to another task."
+    return ""
 
 
 def _rejected_token(task: Task, error: TokenRejected) -> None:
