@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -21,11 +23,14 @@ def sweep() -> None:
     """Take back what dead workers hold, then ring for all that is due. Any number of sweeps do no harm."""
     now = timezone.now()
     for task in Task.objects.light().abandoned(now)[:MOST]:
-        _take_back(task)
+        _take_back(task, now)
     for task_id in Task.objects.due(now).order_by("due_at").values_list("pk", flat=True)[:MOST]:
         ring("submit", task_id)
-    unsettled = Q(pk__in=Callback.objects.filter(state=Callback.State.NEW).values("task_id")) | Q(
-        listed=False, state=State.RUNNING
+    callbacks = Callback.objects.values("task_id")
+    unsettled = (
+        Q(pk__in=callbacks.filter(state=Callback.State.NEW))
+        | Q(listed=False, state=State.RUNNING)
+        | Q(state=State.UNCONFIRMED, pk__in=callbacks.filter(state=Callback.State.SETTLED))  # they prove it
     )
     for task_id in Task.objects.filter(unsettled).values_list("pk", flat=True)[:MOST]:
         ring("settle", task_id)
@@ -33,7 +38,7 @@ def sweep() -> None:
         ring("reconcile", task_id)
 
 
-def _take_back(task: Task) -> None:
+def _take_back(task: Task, now: dt.datetime) -> None:
     """Its worker is gone. With an open attempt the request may have been sent; without one it was not."""
     try:
         with transaction.atomic():
@@ -44,7 +49,7 @@ def _take_back(task: Task) -> None:
                     task,
                     State.QUEUED,
                     "The worker was lost before anything was sent.",
-                    due_at=timezone.now(),
+                    due_at=now,
                     lease_until=None,
                 )
     except Overtaken:
