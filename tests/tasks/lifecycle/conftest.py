@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.utils import timezone
+
+from tasks.models import Application, Task
+from tests.factories import ApplicationFactory, TaskFactory
+from tests.sandbox import Sandbox
+from tests.tasks.platform.servers import Script, Server
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Script], Server]]:
+    """Start a server of raw sockets that plays a script."""
+    servers: list[Server] = []
+
+    def start(script: Script) -> Server:
+        servers.append(Server(script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def served_by(db: None) -> Callable[[Server], Application]:
+    """An application of that server, logged in already."""
+
+    def application(server: Server) -> Application:
+        return ApplicationFactory(
+            url=server.url, access_token="t0ken", token_expires_at=timezone.now() + dt.timedelta(hours=1)
+        )
+
+    return application
+
+
+@pytest.fixture
+def task(application: Application, sandbox: Sandbox) -> Task:
+    """A task for three devices of the sandbox, due now."""
+    return TaskFactory(application=application, devices=sandbox.devices(3))
