@@ -112,7 +112,7 @@ def main(folder: Path) -> None:
         page.screenshot(path=folder / "confirming.png", full_page=True)
         clicked = time.monotonic()
         page.click("button.primary")
-        page.locator("text=taskID").wait_for()
+        page.locator('#progress .code').wait_for()
         print(f"click to taskID on the page: {time.monotonic() - clicked:.2f} s")
         page.wait_for_timeout(14_000)
         page.screenshot(path=ROOT / "docs" / "task.png")
