@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from tasks.models import Callback, Task
 
 MOST_BYTES = 256 * 1024
 """The largest push that is kept; a larger one is not a command's answer."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Databases refuse some texts outright (NUL, lone surrogates); one such token must not cost its neighbours.
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,8 @@ def receive(arrivals: Sequence[Arrival]) -> list[int | None]:
 
     Equal bodies for one task share a row. Raises what the database raises: then nothing may be answered 200.
     """
-    tasks = dict(
-        Task.objects.filter(callback_token__in={arrival.token for arrival in arrivals}).values_list(
-            "callback_token", "pk"
-        )
-    )
+    tokens = {arrival.token for arrival in arrivals if _TOKEN.fullmatch(arrival.token)}
+    tasks = dict(Task.objects.filter(callback_token__in=tokens).values_list("callback_token", "pk"))
     known = [
         (tasks[arrival.token], arrival.body, arrival.remote_address)
         for arrival in arrivals
