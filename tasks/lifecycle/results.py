@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -85,8 +86,9 @@ def _row(task: Task, of_device: list[Result], seen: Observation) -> Result:
     for row in of_device:
         if not row.command_id:
             return row
-    listed = task.target_type != TargetType.DEVICE_LIST or bool(of_device)
-    row = Result(task=task, device_id=seen.device_id, command_id=seen.command_id, unexpected=not listed)
+    # Every listed device has its row from the start, so that one answering twice cannot stand for another.
+    unexpected = task.target_type == TargetType.DEVICE_LIST
+    row = Result(task=task, device_id=seen.device_id, command_id=seen.command_id, unexpected=unexpected)
     of_device.append(row)
     return row
 
@@ -96,10 +98,15 @@ def _merge(row: Result, seen: Observation) -> None:
     status, row.conflict = merge((row.status, row.conflict), (seen.status, False))
     if status == seen.status:
         won = status != row.status
-        row.source = seen.source if won or not row.source else row.source
-        row.detail = seen.detail if won or row.detail is None else row.detail
+        if won or _weight(seen.source, seen.detail) < _weight(row.source, row.detail):
+            row.source, row.detail = seen.source, seen.detail
         row.error_code = seen.error_code if won or not row.error_code else row.error_code
         row.error_text = seen.error_text if won or not row.error_text else row.error_text
     row.status = status
     if time := TIMES.get(seen.status):
         setattr(row, time, min(filter(None, (getattr(row, time), seen.at))))
+
+
+def _weight(source: str, detail: Any) -> tuple[bool, bool, str]:
+    """Of two reports of one status the lighter is kept, whichever came first: what a device said itself."""
+    return detail is None, source != "push", json.dumps(detail, sort_keys=True)
