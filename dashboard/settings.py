@@ -136,6 +136,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "dashboard.formats"
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [ROOT / "static"]

@@ -69,10 +69,7 @@ class AttemptInline(History):
 
 @admin.register(Task)
 class TaskAdmin(ReadOnly):
-    list_display = [
-        "id", "name", "state", "application", "author", "target_type", "method", "expected", "platform_task_id",
-        "error_code", "created_at",
-    ]  # fmt: skip
+    list_display = ["id", "name", "state", "application", "author", "target_type", "method", "created_at"]
     list_filter = ["state", "application", "target_type", "author"]
     search_fields = ["name", "platform_task_id", "method"]
     date_hierarchy = "created_at"
