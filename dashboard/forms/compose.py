@@ -91,7 +91,7 @@ class ComposeForm(ComposeFields):
                     continue
                 field = self.fields[name]
                 field.required = False
-                if name in ("device_ids", "device_file"):
+                if name == "device_file":
                     del self.fields[name]
                 elif name != "device_list":
                     field.widget = forms.Textarea(
@@ -104,7 +104,9 @@ class ComposeForm(ComposeFields):
             return
         application = self._raw("application")
         chosen = (
-            Application.objects.filter(pk=application).first() if application.isdecimal() else None
+            Application.objects.filter(pk=application).first()
+            if application.isdecimal() and len(application) < 19
+            else None
         ) or Application.objects.first()
         known = Group.objects.filter(application=chosen)
         by_name = self.chosen_target == TargetType.GROUP_LIST
@@ -174,10 +176,13 @@ class ComposeForm(ComposeFields):
         if not text:
             return None
         try:
-            return jsontext.loads(text)
+            paras = jsontext.loads(text)
         except jsontext.BadJSON as error:
             where = f" (line {error.line}, column {error.column})" if error.line else ""
             raise ValidationError(f"This is not the JSON that can be sent: {error}{where}.") from error
+        if not isinstance(paras, dict):
+            raise ValidationError("Must be a JSON object.")
+        return paras
 
     def read_devices(self) -> None:
         """Parse what was pasted or uploaded; keep it as the form's list when it is good, or too long to go back."""

@@ -63,8 +63,8 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     application, wanted = form.cleaned_data["application"], form.request()
     reach = catalogue.reach(application, wanted["param"])
     word = _word_to_type(application, wanted, reach)
-    typed = request.POST.get("typed", "").strip().replace(",", "").replace(" ", "")
-    mistyped = request.method == "POST" and bool(word) and typed != word.replace(" ", "")
+    typed = request.POST.get("typed", "").strip()
+    mistyped = request.method == "POST" and word not in ("", typed, typed.replace(",", "").replace(" ", ""))
     if request.method == "POST" and not mistyped:
         copied = form.cleaned_data.get("copied_from")
         task = lifecycle.compose(
@@ -185,7 +185,7 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
     rows = tags_of(request.POST)
     if "add_tag" in request.POST:
         rows.append(("", ""))
-    elif (number := request.POST.get("remove_tag", "")).isdecimal() and int(number) < len(rows):
+    elif (number := request.POST.get("remove_tag", "")) in map(str, range(len(rows))):
         del rows[int(number)]
     values = _values(request.POST)
     reading = ComposeForm(request.POST, request.FILES, user=request.user)
