@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,14 +33,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[tuple[str, str, str]]:
-    """A fresh installation: its address, the sandbox's, and the first user's password."""
+def running() -> Iterator[tuple[str, str]]:
+    """A fresh installation of 2,500 devices: its address and the first user's password."""
     port, sandbox_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "up", "--port", str(port), "--sandbox-port", str(sandbox_port)],
             cwd=ROOT,
-            env=os.environ | {"MUSTER_DATA_DIR": folder},
+            env=os.environ | {"MUSTER_DATA_DIR": folder, "MUSTER_SANDBOX_DEVICES": "2500"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -53,22 +52,18 @@ def running() -> Iterator[tuple[str, str, str]]:
                     password = found[1]
                 if line.startswith("Ctrl-C"):
                     break
-            yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}", password
+            yield f"http://127.0.0.1:{port}", password
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate()
 
 
-def device_ids(sandbox: str, count: int) -> str:
-    with urllib.request.urlopen(f"{sandbox}/_sandbox/devices?count={count}") as answer:
-        return "\n".join(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", answer.read().decode()))
-
-
-def compose(page: Page, site: str, ids: str) -> None:
-    """The main job: a profile's command for a thousand devices."""
+def compose(page: Page, site: str) -> None:
+    """The main job: a profile's command for a thousand devices of a type."""
     page.goto(f"{site}/compose/")
-    page.fill("#id_name", "Close the valves of Hall A before the storm")
-    page.fill("#id_device_ids", ids)
+    page.fill("#id_name", "Close all valves before the storm")
+    page.select_option("#id_target_type", "DeviceType")
+    page.locator("#id_manufacturer_id").wait_for()
     page.select_option("#id_profile", label="WaterMeter · Muster · MW100")
     page.locator("#what-part select[name=service_id]").wait_for()
     page.select_option("#id_service_id", "Valve")
@@ -96,7 +91,7 @@ def photograph(browser: Browser, folder: Path, site: str, password: str, pages: 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    with running() as (site, sandbox, password), sync_playwright() as playwright:
+    with running() as (site, password), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
         page = browser.new_page(viewport={"width": 1440, "height": 960}, color_scheme="light")
         page.goto(f"{site}/login/")
@@ -104,7 +99,7 @@ def main(folder: Path) -> None:
         page.fill("#id_password", password)
         page.press("#id_password", "Enter")
         page.wait_for_url("**/tasks/")
-        compose(page, site, device_ids(sandbox, 1000))
+        compose(page, site)
         page.wait_for_timeout(700)
         page.screenshot(path=folder / "composing.png", full_page=True)
         page.click("button.primary[name=review]")
