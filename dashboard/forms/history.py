@@ -60,7 +60,7 @@ class HistoryFilter(forms.Form):
                 tasks = tasks.filter(**{name: value})
         if since := wanted.get("since"):
             tasks = tasks.filter(created_at__gte=_midnight(since))
-        if until := wanted.get("until"):
+        if (until := wanted.get("until")) and until < dt.date.max:
             tasks = tasks.filter(created_at__lt=_midnight(until + dt.timedelta(days=1)))
         if text := wanted.get("text"):
             number = text.removeprefix("#")
