@@ -40,12 +40,13 @@ class Parsed:
 
 
 def parse_text(text: str) -> Parsed:
-    """Ids separated by line ends, blanks, commas or semicolons."""
-    return _collect(
+    """Ids separated by line ends, blanks, commas or semicolons; the heading of a copied column is none."""
+    found = [
         (number, word)
         for number, line in enumerate(text.splitlines(), 1)
         for word in (SEPARATORS.split(line.strip(" \t,;\ufeff")) if line.strip(" \t,;\ufeff") else ())
-    )
+    ]
+    return _collect(found[1:] if found and _letters(found[0][1]) == "deviceid" else found)
 
 
 def parse_file(name: str, data: bytes) -> Parsed:
@@ -88,15 +89,21 @@ def _csv_column(text: str) -> Iterator[tuple[int, str]]:
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(text.splitlines(), delimiter=delimiter)
-    column = 0
+    column, at_top = 0, True
     for row in reader:
-        if reader.line_num == 1:
-            heads = [re.sub(r"[^a-z]", "", head.lower()) for head in row]
+        if not any(cell.strip() for cell in row):
+            continue
+        if at_top:
+            at_top = False
+            heads = [_letters(head) for head in row]
             if named := [index for index, head in enumerate(heads) if head in COLUMN_NAMES]:
                 column = named[0]
                 continue
-        if any(cell.strip() for cell in row):
-            yield reader.line_num, row[column].strip() if len(row) > column else ""
+        yield reader.line_num, row[column].strip() if len(row) > column else ""
+
+
+def _letters(heading: str) -> str:
+    return re.sub(r"[^a-z]", "", heading.lower())
 
 
 def _collect(found: Iterable[tuple[int, str]]) -> Parsed:
