@@ -11,12 +11,13 @@ from tasks.models import Task
 from tasks.platform import client
 from tasks.platform.answers import Detail, TaskStatus
 from tasks.platform.errors import PlatformError, TokenRejected
+from tasks.platform.pushes import LONGEST as LONGEST_WORD
 from tasks.platform.pushes import normal
 from tasks.states import State
 
 from . import tokens
 from .results import Observation, apply
-from .settle import conclude
+from .settle import conclude, list_devices
 from .transitions import move
 
 SHORTEST = dt.timedelta(seconds=15)
@@ -24,6 +25,8 @@ LONGEST = dt.timedelta(minutes=2)
 GRACE = dt.timedelta(minutes=10)
 PAGE = 250
 PAGES_AT_ONCE = 20
+MOST = 2**31 - 1
+"""The largest number of devices that a row can hold."""
 OVER = {"Complete": State.COMPLETE, "Timeout": State.TIMED_OUT}
 """The platform's word for a task that is over -> ours."""
 
@@ -43,9 +46,9 @@ def reconcile(task_id: int) -> None:
         _note(task, status)
         if status.status in OVER or not task.callback_token:
             _read_details(task, token, status)
-    except TokenRejected:
-        tokens.discard(task.application, token)
     except PlatformError as error:
+        if isinstance(error, TokenRejected):
+            tokens.discard(task.application, token)
         _explain(task, f"The platform cannot be asked how it stands: {error}")
         _give_up_after_deadline(task)
 
@@ -65,7 +68,7 @@ def _claim(task_id: int) -> Task | None:
 def _note(task: Task, status: TaskStatus) -> None:
     changes: dict[str, object] = {"platform_status": status.status[:32], "reason": ""}
     if task.expected is None and status.total:
-        changes["expected"] = status.total
+        changes["expected"] = min(status.total, MOST)
     Task.objects.filter(pk=task.pk, state=State.RUNNING).update(**changes)
 
 
@@ -75,6 +78,7 @@ def _explain(task: Task, reason: str) -> None:
 
 def _read_details(task: Task, token: str, status: TaskStatus) -> None:
     """Merge the platform's own list of devices; a long one goes on where it stopped at the next turn."""
+    list_devices(task.pk)
     connection = task.application.connection()
     first = task.poll_page
     for page in range(first, first + PAGES_AT_ONCE):
@@ -83,7 +87,7 @@ def _read_details(task: Task, token: str, status: TaskStatus) -> None:
         last = (page + 1) * PAGE >= read.total or not read.details
         with transaction.atomic():
             locked = Task.objects.light().select_for_update().get(pk=task.pk)
-            apply(locked, [_observed(detail, at) for detail in read.details if detail.device_id])
+            apply(locked, [_observed(detail, at) for detail in read.details if _is_somebody(detail)])
             conclude(locked)
             Task.objects.filter(pk=task.pk).update(poll_page=0 if last else page + 1)
         if last:
@@ -92,6 +96,12 @@ def _read_details(task: Task, token: str, status: TaskStatus) -> None:
     done = (first + PAGES_AT_ONCE) * PAGE
     _explain(task, f"Reading what the platform knows of its devices: {done:,} of {read.total:,} so far.")
     Task.objects.filter(pk=task.pk, state=State.RUNNING).update(poll_at=timezone.now() + SHORTEST)
+
+
+def _is_somebody(detail: Detail) -> bool:
+    """The rule for pushes: words that are too long to be stored are nobody's."""
+    words = (detail.device_id, detail.command_id, detail.status)
+    return bool(detail.device_id) and max(map(len, words)) <= LONGEST_WORD
 
 
 def _observed(detail: Detail, at: dt.datetime) -> Observation:

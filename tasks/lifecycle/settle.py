@@ -10,7 +10,6 @@ from django.utils import timezone
 from tasks.models import Callback, Result, Task
 from tasks.platform import pushes
 from tasks.states import State
-from tasks.targets import TargetType
 
 from .results import Observation, apply
 from .transitions import move
@@ -20,11 +19,9 @@ BATCH = 1000
 
 def settle(task_id: int) -> None:
     """Settle every callback kept for the task. A crash leaves whole batches undone, never half ones."""
-    task = Task.objects.filter(pk=task_id).only("pk", "listed", "target_type").first()
-    if task is None:
+    if not Task.objects.filter(pk=task_id).exists():
         return
-    if not task.listed:
-        _list_devices(task_id)
+    list_devices(task_id)
     while _settle_batch(task_id):
         pass
 
@@ -76,12 +73,15 @@ def conclude(task: Task) -> None:
         move(task, State.COMPLETE, "every device has a final answer", poll_at=None)
 
 
-def _list_devices(task_id: int) -> None:
+def list_devices(task_id: int) -> None:
     """Give every device of a DeviceList its row, so that the silent ones can be seen too."""
+    unlisted = Task.objects.filter(pk=task_id, listed=False)
+    if not unlisted.exists():
+        return
     with transaction.atomic():
-        task = Task.objects.select_for_update().get(pk=task_id)
-        if task.listed or task.target_type != TargetType.DEVICE_LIST:
-            return
+        task = unlisted.select_for_update().first()
+        if task is None:
+            return  # another worker got there first
         ids = json.loads(task.request_body)["param"]["deviceList"]
         Result.objects.bulk_create(
             (Result(task=task, device_id=device_id) for device_id in ids), batch_size=5000
