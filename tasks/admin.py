@@ -215,9 +215,9 @@ class ApplicationForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            self.fields["secret"].required = False
-            for name in self.SECRETS:
+        for name in self.SECRETS:
+            if self.instance.pk and name in self.fields:  # whoever may only look has no fields
+                self.fields[name].required = False
                 self.fields[name].help_text = "Leave empty to keep the stored one."
 
     def clean(self) -> dict[str, Any]:
@@ -237,6 +237,11 @@ class ApplicationAdmin(admin.ModelAdmin):
     form = ApplicationForm
     list_display = ["name", "url", "app_id", "calls_per_minute", "unfinished_limit", "login_problem"]
     search_fields = ["name", "app_id", "url"]
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """A field that cannot be changed shows its value: the secrets' fields are for those who may."""
+        secret = () if self.has_add_permission(request) else ApplicationForm.SECRETS
+        return [name for name in ApplicationForm.Meta.fields if name not in secret]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
         if {"url", "app_id", "secret"} & set(form.changed_data):
