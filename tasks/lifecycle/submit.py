@@ -39,12 +39,7 @@ def submit(task_id: int) -> None:
     token = ""
     try:
         token = tokens.access_token(task.application)
-        created = client.create(
-            task.application.connection(),
-            token,
-            task.request_body.encode(),
-            before_sending=lambda: _open_attempt(task),
-        )
+        created = _create(task, token)
     except Overtaken:
         return  # the lease was lost before a byte was sent; whoever took the task over goes on
     except TokenRejected as error:
@@ -80,6 +75,23 @@ def _claim(task_id: int) -> Task | None:
     return task
 
 
+def _create(task: Task, token: str) -> client.Created:
+    """Send the stored body. What the platform repeats of the callback address is kept without its secret."""
+    body = task.request_body.encode()
+    try:
+        return client.create(
+            task.application.connection(), token, body, before_sending=lambda: _open_attempt(task)
+        )
+    except PlatformError as error:
+        error.args = (_masked(task, str(error)),)
+        error.description, error.answer = _masked(task, error.description), _masked(task, error.answer)
+        raise
+
+
+def _masked(task: Task, text: str) -> str:
+    return text.replace(task.callback_token, task.callback_token[:6] + "…") if task.callback_token else text
+
+
 def _open_attempt(task: Task) -> None:
     """Commit the intent; not a byte leaves before this returns. Raises Overtaken when the lease is gone."""
     now = timezone.now()
@@ -104,7 +116,9 @@ def _created(task: Task, created: client.Created) -> None:
         unconfirmed(task, problem, bad_answer(created.answer, problem))
         return
     with transaction.atomic():
-        _close_attempt(task, "created", created.answer.status, answer=_excerpt(created.answer.body))
+        _close_attempt(
+            task, "created", created.answer.status, answer=_masked(task, _excerpt(created.answer.body))
+        )
         move(
             task,
             State.RUNNING,
