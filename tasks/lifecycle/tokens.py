@@ -51,7 +51,10 @@ def _is_fresh(application: Application) -> bool:
 def _claim_login(application: Application) -> bool:
     now = timezone.now()
     free = Q(login_lease_until__isnull=True) | Q(login_lease_until__lt=now)
-    return bool(Application.objects.filter(free, pk=application.pk).update(login_lease_until=now + LEASE))
+    unrenewed = Q(token_expires_at=application.token_expires_at)  # nobody has logged in since it was read
+    return bool(
+        Application.objects.filter(free, unrenewed, pk=application.pk).update(login_lease_until=now + LEASE)
+    )
 
 
 def _log_in(application: Application) -> str:
