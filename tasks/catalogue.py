@@ -14,7 +14,7 @@ from django.utils import timezone
 from tasks.lifecycle import tokens
 from tasks.models import Application, Device, Group, Profile
 from tasks.platform import answers, client
-from tasks.platform.errors import PlatformError
+from tasks.platform.errors import PlatformError, TokenRejected
 from tasks.profiles import archive, schema
 from tasks.targets import TargetType
 
@@ -56,12 +56,15 @@ def read(application_id: int) -> None:
     """Read devices, groups and profiles from the platform. What goes wrong is kept with the application."""
     application = Application.objects.get(pk=application_id)
     started = timezone.now()
+    token = ""
     try:
         token = tokens.access_token(application)
         _read_devices(application, token)
         _read_groups(application, token)
         _read_profiles(application, token)
     except (PlatformError, archive.Unreadable) as error:
+        if isinstance(error, TokenRejected):
+            tokens.discard(application, token)
         logger.warning("the catalogue of %s could not be read: %s", application, error)
         Application.objects.filter(pk=application_id).update(catalogue_problem=str(error)[:500])
         return
@@ -90,7 +93,7 @@ def _read_devices(application: Application, token: str) -> None:
                     location=device.location[:1024],
                     status=device.status[:32],
                 )
-                for device in devices
+                for device in {device.device_id: device for device in devices}.values()
             ],
             update_conflicts=True,
             unique_fields=["application", "device_id"],
@@ -115,9 +118,9 @@ def _read_groups(application: Application, token: str) -> None:
                     group_id=group.group_id[:128],
                     name=group.name[:256],
                     description=group.description[:1024],
-                    size=group.size,
+                    size=min(group.size, 2**31 - 1),
                 )
-                for group in groups
+                for group in {group.group_id: group for group in groups}.values()
             ],
             update_conflicts=True,
             unique_fields=["application", "group_id"],
@@ -144,9 +147,10 @@ def _pages(page: Callable[[int], tuple[int, Iterable[Any]]], size: int) -> Itera
     number = 0
     while True:
         total, items = page(number)
-        yield list(items)
+        page_of_items = list(items)
+        yield page_of_items
         number += 1
-        if number * size >= total:
+        if number * size >= total or not page_of_items:
             return
 
 
