@@ -131,7 +131,8 @@ def test_how_many_devices_a_broadcast_reached_is_learnt(sandbox, application):
     task = submitted(application, sandbox, kind=TargetType.BROADCAST)
     assert task.expected is None
     asked(task)
-    assert (task.expected, task.platform_status) == (100, sandbox.task(task.platform_task_id)["status"])
+    assert task.expected == 100
+    assert task.platform_status in ("Pending", "Running")
     over(sandbox, task)
     asked(task)
     assert (task.state, task.answered, task.results.count()) == (State.COMPLETE, 100, 100)
