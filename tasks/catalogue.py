@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def read(application_id: int) -> None:
         token = tokens.access_token(application)
         _read_devices(application, token)
         _read_groups(application, token)
-        _read_profiles(application, token)
+        _read_profiles(application, token, since=started)
     except (PlatformError, archive.Unreadable) as error:
         if isinstance(error, TokenRejected):
             tokens.discard(application, token)
@@ -128,14 +129,15 @@ def _read_groups(application: Application, token: str) -> None:
         )
 
 
-def _read_profiles(application: Application, token: str) -> None:
+def _read_profiles(application: Application, token: str, *, since: dt.datetime) -> None:
     """Ask one device of each kind that has no profile yet what it understands."""
-    kinds = application.devices.order_by().values_list("device_type", "manufacturer_id", "model").distinct()
+    present = application.devices.filter(read_at__gte=since)
+    kinds = present.order_by().values_list("device_type", "manufacturer_id", "model").distinct()
     for device_type, manufacturer_id, model in kinds:
         kind = {"device_type": device_type, "manufacturer_id": manufacturer_id, "model": model}
         if not all(kind.values()) or Profile.objects.filter(**kind).exists():
             continue
-        device = application.devices.filter(**kind).order_by("id")[0]
+        device = present.filter(**kind).order_by("id")[0]
         told = client.capabilities(application.connection(), token, device.device_id)
         services = told.get("serviceCapabilities")
         if isinstance(services, list) and services:
