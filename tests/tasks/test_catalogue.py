@@ -1,0 +1,152 @@
+import json
+
+import pytest
+from django.db.models import Count
+
+from tasks import catalogue
+from tasks.models import Application, Device, Group, Profile
+from tasks.profiles.archive import Unreadable
+from tasks.sandbox.catalogue import packages
+from tasks.targets import TargetType
+from tests.factories import TARGETS, ApplicationFactory, DeviceFactory, GroupFactory, UserFactory
+from tests.tasks.platform.servers import saying
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_archive_of_a_profile_is_imported_and_imported_again():
+    data = next(iter(packages().values()))
+    author = UserFactory()
+    imported = catalogue.import_profiles("profiles.zip", data, author)
+    assert len(imported) == Profile.objects.count() == 1
+    assert all(profile.schema.services for profile in imported)
+    assert {(profile.source, profile.imported_by) for profile in imported} == {("profiles.zip", author)}
+    again = catalogue.import_profiles("again.zip", data)
+    assert sorted(profile.pk for profile in again) == sorted(profile.pk for profile in imported)
+    assert set(Profile.objects.values_list("source", flat=True)) == {"again.zip"}
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"PK\x03\x04", b"[]", b"{}", b"\xff\xfe"])
+def test_what_is_no_profile_is_refused_and_leaves_nothing(data):
+    with pytest.raises(Unreadable, match=r"\w"):
+        catalogue.import_profiles("x.zip", data)
+    assert not Profile.objects.exists()
+
+
+def test_devices_groups_and_profiles_are_read_from_the_platform(sandbox, application, monkeypatch):
+    monkeypatch.setattr(catalogue, "DEVICE_PAGE", 30)
+    gone = DeviceFactory(application=application, device_id="gone")
+    GroupFactory(application=application, group_id="gone")
+    other = DeviceFactory()
+    catalogue.read(application.pk)
+    application.refresh_from_db()
+    assert (application.catalogue_problem, application.catalogue_at is not None) == ("", True)
+    devices = application.devices
+    assert set(devices.values_list("device_id", flat=True)) == set(sandbox.devices(100))
+    assert not Device.objects.filter(pk=gone.pk).exists()
+    assert Device.objects.filter(pk=other.pk).exists()
+    assert set(application.groups.values_list("name", flat=True)) == set(sandbox.state()["groups"])
+    kinds = devices.exclude(device_type="").values("device_type", "manufacturer_id", "model")
+    assert Profile.objects.count() == kinds.annotate(Count("pk")).count() >= 1
+    calls = sum(sandbox.ledger()["calls"].values())
+    catalogue.read(application.pk)
+    assert devices.count() == 100
+    assert sum(sandbox.ledger()["calls"].values()) < calls  # neither a login nor known profiles again
+
+
+def test_a_reading_that_fails_is_explained_and_forgets_nothing(sandbox, application):
+    catalogue.read(application.pk)
+    before = Application.objects.get().catalogue_at
+    sandbox.faults({"route": "devices", "action": "html"}, {"route": "any", "action": "html"})
+    catalogue.read(application.pk)
+    application.refresh_from_db()
+    assert application.catalogue_problem
+    assert application.catalogue_at == before
+    assert application.devices.count() == 100
+
+
+def test_a_token_that_was_refused_is_not_used_again(sandbox, application):
+    catalogue.read(application.pk)
+    sandbox.login()
+    catalogue.read(application.pk)
+    assert "token" in Application.objects.get().catalogue_problem
+    catalogue.read(application.pk)
+    assert Application.objects.get().catalogue_problem == ""
+
+
+def test_a_platform_that_counts_wrongly_is_asked_no_further_than_it_answers(lifecycle_server):
+    devices = [{"deviceId": "d1"}, {"deviceId": "d1", "deviceInfo": {"name": "later"}}]
+    server = lifecycle_server(
+        {
+            "login": {"accessToken": "t", "expiresIn": 3600},
+            "pageNo=0&": {"totalCount": 10**12, "devices": devices, "list": []},
+            "": {"totalCount": 10**12, "devices": [], "list": []},
+        }
+    )
+    application = ApplicationFactory(url=server.url)
+    catalogue.read(application.pk)
+    application.refresh_from_db()
+    assert application.catalogue_problem == ""
+    assert application.devices.get().name == "later"
+    assert len(server.requests) <= 5
+
+
+@pytest.fixture
+def lifecycle_server():
+    from tests.tasks.platform.servers import Server
+
+    servers = []
+
+    def start(answers):
+        def script(sock, over):
+            line = servers[0].requests[-1].split(b"\r\n")[0].decode()
+            body = next(answer for part, answer in answers.items() if part in line)
+            saying(200, json.dumps(body).encode())(sock, over)
+
+        servers.append(Server(script))
+        return servers[0]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.parametrize("kind", TargetType)
+def test_the_reach_of_a_task_is_told_or_said_to_be_unknown(sandbox, application, kind):
+    param = {"type": kind, **TARGETS[kind]}
+    unread = catalogue.reach(application, param)
+    assert (unread.count is None) == (kind != TargetType.DEVICE_LIST)
+    catalogue.read(application.pk)
+    application.refresh_from_db()
+    device, group = application.devices.exclude(location="").first(), application.groups.first()
+    match kind:
+        case TargetType.DEVICE_TYPE:
+            param |= {
+                "deviceType": device.device_type,
+                "manufacturerId": device.manufacturer_id,
+                "model": device.model,
+            }
+            expected = application.devices.filter(device_type=device.device_type, model=device.model).count()
+        case TargetType.DEVICE_AREA:
+            param["deviceLocation"] = device.location
+            expected = application.devices.filter(location=device.location).count()
+        case TargetType.GROUP_LIST:
+            param["groupList"], expected = [group.name], group.size
+        case TargetType.GROUP_ID_LIST:
+            param["groupList"], expected = [group.group_id], group.size
+        case TargetType.DEVICE_LIST:
+            expected = 3
+        case TargetType.BROADCAST:
+            expected = 100
+    reach = catalogue.reach(application, param)
+    assert reach.count == expected > 0
+    assert reach.words
+
+
+def test_groups_that_are_not_in_the_catalogue_have_no_known_reach(application):
+    catalogue.read(application.pk)
+    application.refresh_from_db()
+    known = Group.objects.first().name
+    reach = catalogue.reach(application, {"type": "GroupList", "groupList": [known, "no such group"]})
+    assert reach.count is None
+    assert "not in the catalogue" in reach.words
