@@ -238,7 +238,7 @@ class ApplicationAdmin(admin.ModelAdmin):
     list_display = ["name", "url", "app_id", "calls_per_minute", "unfinished_limit", "login_problem"]
     search_fields = ["name", "app_id", "url"]
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """A field that cannot be changed shows its value: the secrets' fields are for those who may."""
         secret = () if self.has_add_permission(request) else ApplicationForm.SECRETS
         return [name for name in ApplicationForm.Meta.fields if name not in secret]
