@@ -27,7 +27,7 @@ supervisor.run(programs, lambda: print("all are ready", flush=True))
 print("stopped in order", flush=True)
 """
 STAY = "import os, time; print('pid', os.getpid()); time.sleep(60)"
-STUBBORN = "import signal, time, os; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('pid', os.getpid()); time.sleep(60)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + STAY
 
 
 class Run:
