@@ -83,8 +83,7 @@ class TaskAdmin(ReadOnly):
 
     @admin.display(description="request as sent (callback secret masked)")
     def request(self, task: Task) -> SafeString:
-        body, token = task.request_body, task.callback_token
-        shown = body.replace(token, token[:6] + "…") if token else body
+        shown = task.masked(task.request_body)
         cut = f" … ({len(shown):,} characters)" if len(shown) > SHOWN else ""
         return format_html("<pre class='request'>{}{}</pre>", shown[:SHOWN], cut)
 
@@ -209,7 +208,7 @@ class ApplicationForm(forms.ModelForm):
         model = Application
         fields = [
             "name", "url", "app_id", "secret", "ca", "certificate", "key", "key_passphrase",
-            "calls_per_minute", "unfinished_limit", "confirm_above",
+            "calls_per_minute", "unfinished_limit", "confirm_above", "query_commands", "lasting_names",
         ]  # fmt: skip
         widgets = {"secret": SecretInput, "key_passphrase": SecretInput}
 

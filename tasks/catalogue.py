@@ -6,16 +6,17 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Sum
 from django.utils import timezone
 
-from tasks.lifecycle import tokens
+from tasks.lifecycle.asking import ask_patiently
 from tasks.models import Application, Device, Group, Profile
 from tasks.platform import answers, client
-from tasks.platform.errors import PlatformError, TokenRejected
+from tasks.platform.errors import PlatformError
 from tasks.profiles import archive, schema
 from tasks.targets import TargetType
 
@@ -57,15 +58,11 @@ def read(application_id: int) -> None:
     """Read devices, groups and profiles from the platform. What goes wrong is kept with the application."""
     application = Application.objects.get(pk=application_id)
     started = timezone.now()
-    token = ""
     try:
-        token = tokens.access_token(application)
-        _read_devices(application, token)
-        _read_groups(application, token)
-        _read_profiles(application, token, since=started)
+        _read_devices(application)
+        _read_groups(application)
+        _read_profiles(application, since=started)
     except (PlatformError, archive.Unreadable) as error:
-        if isinstance(error, TokenRejected):
-            tokens.discard(application, token)
         logger.warning("the catalogue of %s could not be read: %s", application, error)
         Application.objects.filter(pk=application_id).update(catalogue_problem=str(error)[:500])
         return
@@ -74,11 +71,9 @@ def read(application_id: int) -> None:
     Application.objects.filter(pk=application_id).update(catalogue_at=started, catalogue_problem="")
 
 
-def _read_devices(application: Application, token: str) -> None:
-    connection = application.connection()
-
+def _read_devices(application: Application) -> None:
     def page(number: int) -> tuple[int, Iterable[answers.Device]]:
-        found = client.devices(connection, token, page=number, size=DEVICE_PAGE)
+        found = ask_patiently(application, partial(client.devices, page=number, size=DEVICE_PAGE))
         return found.total, found.devices
 
     for devices in _pages(page, DEVICE_PAGE):
@@ -104,11 +99,9 @@ def _read_devices(application: Application, token: str) -> None:
         )  # fmt: skip
 
 
-def _read_groups(application: Application, token: str) -> None:
-    connection = application.connection()
-
+def _read_groups(application: Application) -> None:
     def page(number: int) -> tuple[int, Iterable[answers.Group]]:
-        found = client.groups(connection, token, page=number, size=GROUP_PAGE)
+        found = ask_patiently(application, partial(client.groups, page=number, size=GROUP_PAGE))
         return found.total, found.groups
 
     for groups in _pages(page, GROUP_PAGE):
@@ -129,7 +122,7 @@ def _read_groups(application: Application, token: str) -> None:
         )
 
 
-def _read_profiles(application: Application, token: str, *, since: dt.datetime) -> None:
+def _read_profiles(application: Application, *, since: dt.datetime) -> None:
     """Ask one device of each kind that has no profile yet what it understands."""
     present = application.devices.filter(read_at__gte=since)
     kinds = present.order_by().values_list("device_type", "manufacturer_id", "model").distinct()
@@ -138,7 +131,7 @@ def _read_profiles(application: Application, token: str, *, since: dt.datetime) 
         if not all(kind.values()) or Profile.objects.filter(**kind).exists():
             continue
         device = present.filter(**kind).order_by("id")[0]
-        told = client.capabilities(application.connection(), token, device.device_id)
+        told = ask_patiently(application, partial(client.capabilities, device_id=device.device_id))
         services = told.get("serviceCapabilities")
         if isinstance(services, list) and services:
             profile = archive.from_capabilities(**kind, manufacturer_name="", protocol="", services=services)

@@ -22,6 +22,11 @@ def reconcile(task_id: int) -> None:
     lifecycle.reconcile(task_id)
 
 
+@shared_task
+def seek_evidence(task_id: int) -> None:
+    lifecycle.seek_evidence(task_id)
+
+
 @shared_task(soft_time_limit=900, time_limit=960)
 def read_catalogue(application_id: int) -> None:
     catalogue.read(application_id)

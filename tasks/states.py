@@ -16,17 +16,19 @@ class State(StrEnum):
     TIMED_OUT = "TIMED_OUT"  # its time is over and some devices never answered
     REFUSED = "REFUSED"  # the platform said no; nothing was created
     CANCELLED = "CANCELLED"  # stopped before anything was sent
+    ABANDONED = "ABANDONED"  # a person gave it up; whether the platform has it stays unknown
 
 
 TRANSITIONS: dict[State, tuple[State, ...]] = {
     State.QUEUED: (State.SUBMITTING, State.CANCELLED),
     State.SUBMITTING: (State.RUNNING, State.QUEUED, State.UNCONFIRMED, State.REFUSED),
-    State.UNCONFIRMED: (State.RUNNING,),
+    State.UNCONFIRMED: (State.RUNNING, State.QUEUED, State.REFUSED, State.ABANDONED),
     State.RUNNING: (State.COMPLETE, State.TIMED_OUT),
     State.COMPLETE: (),
     State.TIMED_OUT: (),
     State.REFUSED: (),
     State.CANCELLED: (),
+    State.ABANDONED: (),
 }
 
 FINAL: frozenset[State] = frozenset(state for state, following in TRANSITIONS.items() if not following)
@@ -44,6 +46,7 @@ MEANING: dict[State, tuple[str, str]] = {
     State.TIMED_OUT: ("Timed out", "The task's time is over; some devices gave no final answer."),
     State.REFUSED: ("Refused", "The platform refused the request; no device was commanded."),
     State.CANCELLED: ("Cancelled", "Stopped before anything was sent; no device was commanded."),
+    State.ABANDONED: ("Abandoned", "Given up by a person; whether the devices got the command is not known."),
 }
 """State -> (the label operators see, one sentence of what it means)."""
 

@@ -5,6 +5,8 @@ Every door (form, command line, copy) and every job calls these verbs, and only 
 
 from .cancel import cancel
 from .compose import Invalid, callback_url, check, compose, request_of
+from .evidence import NotSettled, abandon, confirm, resubmit
+from .evidence import seek as seek_evidence
 from .receive import Arrival, receive
 from .reconcile import reconcile
 from .settle import settle
@@ -14,13 +16,18 @@ from .sweep import sweep
 __all__ = [
     "Arrival",
     "Invalid",
+    "NotSettled",
+    "abandon",
     "callback_url",
     "cancel",
     "check",
     "compose",
+    "confirm",
     "receive",
     "reconcile",
     "request_of",
+    "resubmit",
+    "seek_evidence",
     "settle",
     "submit",
     "sweep",

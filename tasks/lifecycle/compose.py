@@ -11,8 +11,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.urls import reverse
-from django.utils import timezone
 
+from tasks import clock
 from tasks.bells import ring
 from tasks.models import Application, Profile, Task
 from tasks.platform import wire
@@ -38,6 +38,7 @@ def compose(
     *,
     callback: bool = True,
     profile: Profile | None = None,
+    priority: int = 0,
     copied_from: Task | None = None,
     key: uuid.UUID | None = None,
 ) -> Task:
@@ -64,6 +65,7 @@ def compose(
         target_type=param["type"],
         target={name: param[name] for name in TARGET_COLUMNS if name in param},
         profile=profile,
+        priority=priority,
         service_id=param["command"]["serviceId"],
         method=param["command"]["method"],
         paras=param["command"].get("paras"),
@@ -77,7 +79,7 @@ def compose(
         listed=listed is None,
         state=State.QUEUED,
         reason="waiting for a worker",
-        due_at=timezone.now(),
+        due_at=clock.now(),
         request_body=wire.dumps(body),
     )
     try:
@@ -124,7 +126,7 @@ def request_of(application: Application, request: Mapping[str, Any], *, callback
         target={"type": param["type"], **target},
         service_id=command["serviceId"],
         method=command["method"],
-        paras=command.get("paras"),
+        paras=command.get("paras") or None,
         callback_url=callback_url,
         max_retransmit=param.get("maxRetransmit"),
         group_tag=param.get("groupTag", ""),

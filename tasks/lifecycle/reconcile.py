@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 
 from django.db import transaction
-from django.utils import timezone
 
+from tasks import clock
 from tasks.models import Task
 from tasks.platform import client
 from tasks.platform.answers import Detail, TaskStatus
-from tasks.platform.errors import PlatformError, TokenRejected
+from tasks.platform.errors import PlatformError
 from tasks.platform.pushes import LONGEST as LONGEST_WORD
 from tasks.platform.pushes import normal
 from tasks.states import State
 
-from . import tokens
+from . import budget
+from .asking import ask
 from .results import Observation, apply
 from .settle import conclude, list_devices
 from .transitions import move
@@ -39,23 +41,30 @@ def reconcile(task_id: int) -> None:
     if not task.platform_task_id:
         _give_up_after_deadline(task)
         return
-    token = ""
     try:
-        token = tokens.access_token(task.application)
-        status = client.query(task.application.connection(), token, task.platform_task_id)
+        status = ask(
+            task.application,
+            partial(client.query, task_id=task.platform_task_id),
+        )
+        if status.name and status.name != task.name:
+            _explain(
+                task,
+                f"The platform's task of this taskID is called “{status.name[:100]}”: it is not trusted.",
+            )
+            _give_up_after_deadline(task)
+            return
         _note(task, status)
         if status.status in OVER or not task.callback_token:
-            _read_details(task, token, status)
+            _read_details(task, status)
     except PlatformError as error:
-        if isinstance(error, TokenRejected):
-            tokens.discard(task.application, token)
-        _explain(task, f"The platform cannot be asked how it stands: {error}")
+        if not isinstance(error, budget.NoCall):
+            _explain(task, f"The platform cannot be asked how it stands: {error}")
         _give_up_after_deadline(task)
 
 
 def _claim(task_id: int) -> Task | None:
     """Take the turn to ask by setting when the next one is due; None when it is another's or not due."""
-    now = timezone.now()
+    now = clock.now()
     task = Task.objects.light().select_related("application").to_reconcile(now).filter(pk=task_id).first()
     if task is None:
         return None
@@ -76,14 +85,16 @@ def _explain(task: Task, reason: str) -> None:
     Task.objects.filter(pk=task.pk, state=State.RUNNING).update(reason=reason[:500])
 
 
-def _read_details(task: Task, token: str, status: TaskStatus) -> None:
+def _read_details(task: Task, status: TaskStatus) -> None:
     """Merge the platform's own list of devices; a long one goes on where it stopped at the next turn."""
     list_devices(task.pk)
-    connection = task.application.connection()
     first = task.poll_page
     for page in range(first, first + PAGES_AT_ONCE):
-        read = client.details(connection, token, task.platform_task_id, page=page, size=PAGE)
-        at = timezone.now()
+        read = ask(
+            task.application,
+            partial(client.details, task_id=task.platform_task_id, page=page, size=PAGE),
+        )
+        at = clock.now()
         last = (page + 1) * PAGE >= read.total or not read.details
         with transaction.atomic():
             locked = Task.objects.light().select_for_update().get(pk=task.pk)
@@ -95,7 +106,7 @@ def _read_details(task: Task, token: str, status: TaskStatus) -> None:
             return
     done = (first + PAGES_AT_ONCE) * PAGE
     _explain(task, f"Reading what the platform knows of its devices: {done:,} of {read.total:,} so far.")
-    Task.objects.filter(pk=task.pk, state=State.RUNNING).update(poll_at=timezone.now() + SHORTEST)
+    Task.objects.filter(pk=task.pk, state=State.RUNNING).update(poll_at=clock.now() + SHORTEST)
 
 
 def _is_somebody(detail: Detail) -> bool:
@@ -139,7 +150,7 @@ def _finish(task: Task, status: TaskStatus) -> None:
 
 def _give_up_after_deadline(task: Task) -> None:
     """Without the platform's word, a task is over some minutes after its own time is."""
-    if task.deadline and timezone.now() > task.deadline + GRACE:
+    if task.deadline and clock.now() > task.deadline + GRACE:
         with transaction.atomic():
             locked = Task.objects.light().select_for_update().get(pk=task.pk)
             if locked.state == State.RUNNING:

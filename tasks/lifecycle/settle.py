@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from django.db import transaction
-from django.utils import timezone
 
+from tasks import clock
 from tasks.models import Callback, Result, Task
 from tasks.platform import pushes
 from tasks.states import State
@@ -66,8 +66,8 @@ def conclude(task: Task) -> None:
             "A device's answer came to this task's own address, so the platform has the task; "
             "its taskID is not known.",
             evidence={"callbacks": task.callbacks.count()},
-            submitted_at=timezone.now(),
-            poll_at=timezone.now(),
+            submitted_at=clock.now(),
+            poll_at=clock.now(),
         )
     if task.state == State.RUNNING and task.expected and task.answered >= task.expected:
         move(task, State.COMPLETE, "every device has a final answer", poll_at=None)

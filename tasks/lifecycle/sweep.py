@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
+from django.db.models import Min, Q
 
+from tasks import clock
 from tasks.bells import ring
 from tasks.models import Callback, Task
 from tasks.states import State
 
-from .submit import unconfirmed
+from .outcomes import unconfirmed
 from .transitions import Overtaken, move
 
 MOST = 200
@@ -21,11 +21,14 @@ MOST = 200
 
 def sweep() -> None:
     """Take back what dead workers hold, then ring for all that is due. Any number of sweeps do no harm."""
-    now = timezone.now()
+    now = clock.now()
     for task in Task.objects.light().abandoned(now)[:MOST]:
         _take_back(task, now)
-    for task_id in Task.objects.due(now).order_by("due_at").values_list("pk", flat=True)[:MOST]:
-        ring("submit", task_id)
+    due = Task.objects.due(now).order_by().values("application").annotate(task=Min("pk"))
+    for task_id in due.values_list("task", flat=True):
+        ring("submit", task_id)  # one for each application: its queue decides
+    for task_id in Task.objects.in_doubt(now).values_list("pk", flat=True)[:MOST]:
+        ring("seek_evidence", task_id)
     callbacks = Callback.objects.values("task_id")
     unsettled = (
         Q(pk__in=callbacks.filter(state=Callback.State.NEW))

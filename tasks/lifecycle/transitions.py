@@ -6,10 +6,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 
+from tasks import clock
 from tasks.models import Task, Transition
 from tasks.states import FINAL, TRANSITIONS, State
+
+from . import queue
 
 
 class IllegalTransition(Exception):
@@ -45,7 +47,7 @@ def move(
         raise IllegalTransition(f"{origin} → {to}")
     changes |= {"state": to, "reason": reason[:500]}
     if to in FINAL:
-        changes["finished_at"] = timezone.now()
+        changes["finished_at"] = clock.now()
     with transaction.atomic():
         moved = Task.objects.filter(pk=task.pk, state=origin, fence=task.fence).update(**changes)
         if not moved:
@@ -58,5 +60,7 @@ def move(
             actor=actor,
             evidence=evidence or {},
         )
+        if to in FINAL and origin != State.QUEUED:
+            queue.freed(task)
     for name, value in changes.items():
         setattr(task, name, value)

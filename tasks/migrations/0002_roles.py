@@ -5,7 +5,7 @@ from django.contrib.auth.management import create_permissions
 from django.db import migrations
 
 OPERATOR = (
-    "view_application", "view_task", "add_task", "cancel_task", "settle_task", "view_result",
+    "view_application", "view_task", "add_task", "cancel_task", "settle_task", "prioritise_task", "view_result",
     "view_profile", "add_profile", "view_device", "view_group",
 )
 AUDITOR = (

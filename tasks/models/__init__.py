@@ -1,6 +1,7 @@
 """What is kept. The database is the only record; everything else is a bell."""
 
 from .application import Application
+from .call import Call
 from .callback import Callback
 from .catalogue import Device, Group, Profile
 from .draft import DeviceList, Draft
@@ -11,6 +12,7 @@ from .task import Task
 __all__ = [
     "Application",
     "Attempt",
+    "Call",
     "Callback",
     "Device",
     "DeviceList",

@@ -51,6 +51,28 @@ class Application(models.Model):
     login_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     login_problem = models.CharField(max_length=500, blank=True, default="", editable=False)
 
+    login_failures = models.PositiveIntegerField(default=0, editable=False)
+    login_after = models.DateTimeField(null=True, blank=True, editable=False)
+
+    drained_until = models.DateTimeField(null=True, blank=True, editable=False)
+    full_until = models.DateTimeField(null=True, blank=True, editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    open_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    query_commands = models.BooleanField(
+        "look for evidence among device commands",
+        default=False,
+        help_text="When an outcome is unknown, ask the platform for the device commands and look for this "
+        "task's own callback address. Switch on where batch commands are known to show there.",
+    )
+    lasting_names = models.BooleanField(
+        "task names stay unique for ever",
+        default=False,
+        help_text="When an outcome is unknown, send the same request once more after two minutes: a platform "
+        "that refuses a name it has ever seen then proves that the first one arrived. "
+        "Switch on only where that was verified.",
+    )
+
     catalogue_at = models.DateTimeField("catalogue read", null=True, blank=True, editable=False)
     catalogue_problem = models.CharField(max_length=500, blank=True, default="", editable=False)
 

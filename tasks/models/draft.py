@@ -19,7 +19,9 @@ class DeviceList(models.Model):
     count = models.PositiveIntegerField()
     duplicates = models.PositiveIntegerField(default=0)
     bad = models.JSONField(default=list, help_text="[[line, text, problem], ...] of what is no device id.")
-    bad_accepted = models.BooleanField(default=False, help_text="The operator chose to go on without the bad lines.")
+    bad_accepted = models.BooleanField(
+        default=False, help_text="The operator chose to go on without the bad lines."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     text = models.TextField()
 

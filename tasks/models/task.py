@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.urls import reverse
@@ -35,6 +35,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def to_reconcile(self, now: dt.datetime) -> TaskQuerySet:
         """Running tasks that the platform should be asked about."""
         return self.filter(state=State.RUNNING, poll_at__lte=now)
+
+    def in_doubt(self, now: dt.datetime) -> TaskQuerySet:
+        """Unconfirmed tasks for which evidence should be looked for."""
+        return self.filter(state=State.UNCONFIRMED, poll_at__lte=now)
 
     def light(self) -> TaskQuerySet:
         """Without the columns that grow with the number of devices."""
@@ -76,6 +80,8 @@ class Task(models.Model):
     reason = models.CharField(
         max_length=500, blank=True, default="", help_text="Why it stands where it stands."
     )
+    priority = models.PositiveSmallIntegerField(default=0, help_text="Higher goes first.")
+    probed = models.BooleanField(default=False, help_text="The guarded probe was used; there is only one.")
     due_at = models.DateTimeField(null=True, blank=True)
     deferrals = models.PositiveIntegerField(default=0, help_text="Times in a row it was put off.")
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -108,6 +114,7 @@ class Task(models.Model):
         permissions = [
             ("cancel_task", "Can cancel a task"),
             ("settle_task", "Can settle an unconfirmed task"),
+            ("prioritise_task", "Can put a task before others"),
         ]
         indexes = [
             models.Index(fields=["state", "-id"], name="task_by_state"),  # history, filtered by state
@@ -119,6 +126,12 @@ class Task(models.Model):
                 fields=["target_type", "-id"], name="task_by_target_type"
             ),  # history, by target type
             models.Index(fields=["created_at"], name="task_by_time"),  # history, by time; admin's dates
+            models.Index(  # the queue of an application
+                fields=["application", "-priority", "id"], name="task_queue", condition=Q(state=State.QUEUED)
+            ),
+            models.Index(  # history, by taskID
+                fields=["platform_task_id"], name="task_by_task_id", condition=~Q(platform_task_id="")
+            ),
             models.Index(  # the sweep
                 fields=["state", "due_at"], name="task_open", condition=~Q(state__in=sorted(FINAL))
             ),
@@ -158,12 +171,6 @@ class Task(models.Model):
                 condition=~Q(state=State.SUBMITTING) | Q(lease_until__isnull=False),
                 name="submitting_has_a_lease",
             ),
-            models.UniqueConstraint(
-                F("application"),
-                F("platform_task_id"),
-                condition=~Q(platform_task_id=""),
-                name="one_task_per_platform_task_id",
-            ),
         ]
 
     def __str__(self) -> str:
@@ -171,6 +178,11 @@ class Task(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("task", args=[self.pk])
+
+    def masked(self, text: str) -> str:
+        """``text`` without the secret of the task's callback address."""
+        token = self.callback_token
+        return text.replace(token, token[:6] + "…") if token else text
 
     @property
     def is_final(self) -> bool:

@@ -103,6 +103,29 @@ class MembersPage:
     device_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class DeviceCommand:
+    """One command to one device, as the platform keeps it; unknown texts are ""."""
+
+    device_id: str
+    command_id: str
+    status: str
+    callback_url: str
+
+
+def device_commands(body: Members) -> tuple[DeviceCommand, ...]:
+    """The commands of one page of the device command query."""
+    return tuple(
+        DeviceCommand(
+            _text(item, "deviceId"),
+            _text(item, "commandId"),
+            _text(item, "status"),
+            _text(item, "callbackUrl"),
+        )
+        for item in _items(body, "data")
+    )
+
+
 def task_id(body: Members) -> str:
     """The id of a created task; "" unless the answer holds a non-empty text ``taskID`` (or ``taskId``)."""
     for name in ("taskID", "taskId"):

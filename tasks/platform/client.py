@@ -6,6 +6,7 @@ capabilities. All raise NotAccepted, Refused or OutcomeUnknown; for those that o
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,6 +24,7 @@ DETAILS = "/iocm/app/batchtask/v1.1.0/taskDetails"
 DEVICES = "/iocm/app/dm/v1.4.0/devices"
 GROUPS = "/iocm/app/devgroup/v1.3.0/devGroups"
 GROUP_MEMBERS = "/iocm/app/dm/v1.2.0/devices/ids"
+COMMANDS = "/iocm/app/cmd/v1.4.0/deviceCommands"
 CAPABILITIES = "/iocm/app/data/v1.1.0/deviceCapabilities"
 
 LARGE = 8 << 20
@@ -115,6 +117,21 @@ def capabilities(connection: Connection, token: str, device_id: str) -> dict[str
     asked = {"deviceId": device_id, "appId": connection.app_id}
     services = _read(connection, token, CAPABILITIES, asked, answers.service_capabilities)
     return {"serviceCapabilities": services}
+
+
+def device_commands(
+    connection: Connection, token: str, *, device_id: str = "", since: dt.datetime, size: int = 1000
+) -> tuple[answers.DeviceCommand, ...]:
+    """The newest commands of one device, or of the whole application, since a moment (UTC)."""
+    asked = {
+        "appId": connection.app_id,
+        "startTime": since.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%SZ"),
+        "pageNo": 0,
+        "pageSize": size,
+    }
+    if device_id:
+        asked["deviceId"] = device_id
+    return _read(connection, token, COMMANDS, asked, answers.device_commands)
 
 
 def _read(

@@ -30,6 +30,14 @@ EXIT_CODES: dict[State, int] = {
 }
 
 
+def seconds(text: str) -> float:
+    """A number of seconds that comes to an end."""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
 class Command(Door):
     help = "Queue a task. FILE holds a create request of the API page without appId and callbackUrl."
 
@@ -40,10 +48,11 @@ class Command(Door):
         parser.add_argument(
             "--no-callback", action="store_true", help="without pushes; results are read instead"
         )
-        parser.add_argument("--wait", type=float, metavar="SECONDS", help="wait so long for the outcome")
+        parser.add_argument("--wait", type=seconds, metavar="SECONDS", help="wait so long for the outcome")
         parser.add_argument(
             "--until", choices=["submitted", "final"], default="final", help="what --wait waits for"
         )
+        parser.add_argument("--priority", type=int, choices=[0, 1], default=0, help="1 goes before others")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,9 +60,16 @@ class Command(Door):
         application = Application.objects.filter(name=options["application"]).first()
         if application is None:
             self.refuse([("--application", f"there is no application {options['application']!r}")])
+        user = self._user(options["user"])
+        if options["priority"] and not user.has_perm("tasks.prioritise_task"):
+            self.refuse([("--priority", f"{user.get_username()!r} may not put a task before others")])
         try:
             task = lifecycle.compose(
-                application, self._user(options["user"]), request, callback=not options["no_callback"]
+                application,
+                user,
+                request,
+                callback=not options["no_callback"],
+                priority=options["priority"],
             )
         except lifecycle.Invalid as error:
             if options["json"]:

@@ -1,0 +1,47 @@
+"""Ask the platform something: with the shared token, under the shared budget, and not while it is left alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tasks import clock
+from tasks.models import Application
+from tasks.platform.connection import Connection
+from tasks.platform.errors import NotAccepted, PlatformError, Throttled, TokenRejected
+
+from . import breaker, budget, tokens
+
+Found = TypeVar("Found")
+
+
+def ask(application: Application, read: Callable[[Connection, str], Found]) -> Found:
+    """What ``read(connection, token)`` gives. Raises PlatformError; none of it does harm, as nothing is created."""
+    application.refresh_from_db()
+    if application.open_until and application.open_until > clock.now():
+        raise NotAccepted(
+            "The platform does not answer properly; it is left alone for a while.", reason="resting"
+        )
+    token = tokens.access_token(application)
+    budget.take(application)
+    try:
+        found = read(application.connection(), token)
+    except PlatformError as error:
+        if isinstance(error, TokenRejected):
+            tokens.discard(application, token)
+        if isinstance(error, Throttled):
+            budget.drain(application)
+        breaker.note(application, error)
+        raise
+    breaker.note(application, None)
+    return found
+
+
+def ask_patiently(application: Application, read: Callable[[Connection, str], Found]) -> Found:
+    """The same for work in the background: waits for the budget instead of giving up."""
+    while True:
+        try:
+            return ask(application, read)
+        except budget.NoCall as full:
+            time.sleep(max((full.until - clock.now()).total_seconds(), 0.05))

@@ -1,0 +1,227 @@
+"""Record what came of an attempt: the attempt closed, the state moved, the next step due. One transaction each."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import random
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from tasks import clock
+from tasks.bells import ring
+from tasks.models import Task, Transition
+from tasks.platform import client
+from tasks.platform.errors import NotAccepted, PlatformError, Refused, TokenRejected
+from tasks.platform.verdicts import bad_answer
+from tasks.states import State
+
+from . import budget
+from .transitions import Overtaken, move
+
+FIRST_POLL = dt.timedelta(seconds=5)
+FIRST_EVIDENCE = dt.timedelta(seconds=30)
+LONGEST_DEFERRAL_SECONDS = 600
+DEFERRAL_SECONDS = {"throttled": 60, "full": 15, "call budget": 1, "token": 5}
+"""Reason -> the shortest wait before the next try; others start at two seconds. It doubles each time in a row."""
+
+TASK_ID_MAX = Task._meta.get_field("platform_task_id").max_length or 0
+UNKNOWN = "outcome unknown"
+EXISTS = frozenset({"105002", "105201"})
+"""The name, or the tag, exists: after an attempt of unknown outcome it proves that the attempt arrived."""
+
+
+def created(task: Task, made: client.Created) -> None:
+    """The platform accepted it."""
+    if len(made.task_id) > TASK_ID_MAX:
+        problem = f"The platform answered with a taskID of {len(made.task_id):,} characters."
+        unconfirmed(task, problem, bad_answer(made.answer, problem))
+        return
+    now = clock.now()
+    answer = task.masked(made.answer.body[:4096].decode("utf-8", "backslashreplace").replace("\x00", "\\x00"))
+
+    def record() -> None:
+        _close_attempt(task, "created", made.answer.status, answer=answer)
+        if task.state == State.RUNNING:
+            learn_task_id(task, made.task_id, "the platform's answer came after an answer of a device")
+            return
+        move(
+            task,
+            State.RUNNING,
+            f"the platform accepted it as task {made.task_id}",
+            evidence={"taskID": made.task_id},
+            platform_task_id=made.task_id,
+            submitted_at=now,
+            poll_at=now + FIRST_POLL,
+            lease_until=None,
+            deferrals=0,
+            error_code="",
+            error_status=None,
+            error_text="",
+        )
+        transaction.on_commit(lambda: ring("settle", task.pk))
+
+    _also_when_taken_back(task, record)
+
+
+def failed(task: Task, error: PlatformError) -> None:
+    """The attempt brought an error; what it means for the task depends on its class and on earlier attempts."""
+    unknown_before = task.attempts.filter(outcome=UNKNOWN).exclude(fence=task.fence).exists()
+    if error.code in EXISTS and unknown_before:
+        _also_when_taken_back(task, lambda: _exists(task, error))
+    elif isinstance(error, TokenRejected) and _rejected_before(task, error):
+        _also_when_taken_back(task, lambda: _refuse(task, error))
+    elif isinstance(error, NotAccepted):
+        _also_when_taken_back(task, lambda: _defer(task, error))
+    elif isinstance(error, Refused):
+        _also_when_taken_back(task, lambda: _refuse(task, error))
+    else:
+        with contextlib.suppress(Overtaken):  # whoever was first left it in doubt too, or has better evidence
+            unconfirmed(task, str(error), error)
+
+
+def unconfirmed(task: Task, reason: str, error: PlatformError | None = None) -> None:
+    """The platform may have it. Nothing is sent again blindly; evidence is looked for, and answers can prove it."""
+    with transaction.atomic():
+        _close_attempt(task, UNKNOWN, error.status if error else None, error)
+        move(
+            task,
+            State.UNCONFIRMED,
+            reason,
+            evidence=_evidence(error) if error else {},
+            lease_until=None,
+            poll_at=clock.now() + FIRST_EVIDENCE,
+            **(_error_columns(error) if error else {}),
+        )
+        transaction.on_commit(lambda: ring("settle", task.pk))
+
+
+def learn_task_id(task: Task, task_id: str, how: str, **evidence: Any) -> None:
+    """The taskID of a task that was known to exist; kept like a change of state. It is never changed again."""
+    with transaction.atomic():
+        now = clock.now()
+        learnt = Task.objects.filter(pk=task.pk, state=State.RUNNING, platform_task_id="").update(
+            platform_task_id=task_id, poll_at=now
+        )
+        if learnt:
+            Transition.objects.create(
+                task=task,
+                from_state=State.RUNNING,
+                to_state=State.RUNNING,
+                reason=f"its taskID is {task_id}: {how}"[:500],
+                evidence={"taskID": task_id} | evidence,
+            )
+
+
+def backoff(reason: str, deferrals: int) -> dt.timedelta:
+    """The time until the next try: doubling from the reason's first wait, at most ten minutes, with jitter."""
+    seconds = DEFERRAL_SECONDS.get(reason, 2) * 2 ** min(deferrals, 10)
+    return dt.timedelta(seconds=min(seconds, LONGEST_DEFERRAL_SECONDS) * random.uniform(0.8, 1.2))  # noqa: S311
+
+
+def _also_when_taken_back(task: Task, record: Callable[[], None]) -> None:
+    """Record from SUBMITTING; or, when the sweep was faster, from the doubt that this answer now ends."""
+    try:
+        with transaction.atomic():
+            record()
+    except Overtaken:
+        fence = task.fence
+        task.refresh_from_db(fields=["state", "fence", "platform_task_id"])
+        if task.fence == fence and task.state in (State.UNCONFIRMED, State.RUNNING):
+            with transaction.atomic():
+                record()
+
+
+def _exists(task: Task, error: PlatformError) -> None:
+    now = clock.now()
+    _close_attempt(task, "already there", error.status, error)
+    move(
+        task,
+        State.RUNNING,
+        "the platform refused to create it a second time, so the first request had arrived; its taskID is not known",
+        evidence=_evidence(error),
+        submitted_at=now,
+        poll_at=now,
+        lease_until=None,
+        error_code="",
+        error_status=None,
+        error_text="",
+    )
+    transaction.on_commit(lambda: ring("settle", task.pk))
+
+
+def _rejected_before(task: Task, error: PlatformError) -> bool:
+    """A token may have been replaced meanwhile: one more try with a new one, then the platform's word stands."""
+    earlier = task.attempts.order_by("-number").values_list("explanation", flat=True)[1:2]
+    return list(earlier) == [_explanation(error)]
+
+
+def _defer(task: Task, error: PlatformError) -> None:
+    """Back to the queue: certainly nothing was created. Due again after a backoff that is written in the row."""
+    if task.state == State.RUNNING:
+        return
+    now = clock.now()
+    due_at = now if isinstance(error, TokenRejected) else now + backoff(error.reason, task.deferrals)
+    if isinstance(error, budget.NoCall):
+        due_at = error.until
+    _close_attempt(task, str(error.consequence), error.status, error)
+    move(
+        task,
+        State.QUEUED,
+        str(error),
+        evidence=_evidence(error),
+        due_at=due_at,
+        deferrals=F("deferrals") + 1,
+        lease_until=None,
+        **_error_columns(error),
+    )
+    if due_at == now:
+        transaction.on_commit(lambda: ring("submit", task.pk))
+
+
+def _refuse(task: Task, error: PlatformError) -> None:
+    if task.state == State.RUNNING:
+        return
+    _close_attempt(task, "refused", error.status, error)
+    move(
+        task,
+        State.REFUSED,
+        str(error),
+        evidence=_evidence(error),
+        lease_until=None,
+        **_error_columns(error),
+    )
+
+
+def _close_attempt(
+    task: Task, outcome: str, status: int | None, error: PlatformError | None = None, answer: str = ""
+) -> None:
+    """Close the attempt of this fence; an outcome that was unknown gives way to a known one."""
+    unsettled = task.attempts.filter(fence=task.fence, outcome__in=("", UNKNOWN))
+    unsettled.update(
+        finished_at=clock.now(),
+        outcome=outcome,
+        http_status=status,
+        error_code=error.code[:32] if error else "",
+        explanation=_explanation(error) if error else "",
+        answer=error.answer if error else answer,
+    )
+
+
+def _explanation(error: PlatformError) -> str:
+    return str(error)[:1000]
+
+
+def _error_columns(error: PlatformError) -> dict[str, Any]:
+    return {
+        "error_code": error.code[:32],
+        "error_status": error.status,
+        "error_text": (error.description or str(error))[:1000],
+    }
+
+
+def _evidence(error: PlatformError) -> dict[str, object]:
+    return {"reason": error.reason, "status": error.status, "error_code": error.code, "sent": error.sent}
