@@ -6,7 +6,7 @@ import os
 
 from celery import Celery
 
-from dashboard import broker
+from dashboard import broker, worker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 broker.register()
@@ -14,3 +14,4 @@ broker.register()
 app = Celery("muster")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["tasks"], related_name="jobs")
+worker.look(app)

@@ -7,7 +7,7 @@ from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.urls import path, reverse_lazy
 from django.views.generic import RedirectView
 
-from dashboard.views import callbacks, catalogue, compose, history, ops, task
+from dashboard.views import callbacks, catalogue, compose, history, ops, queue, task
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="history"), name="home"),
@@ -24,6 +24,9 @@ urlpatterns = [
     path("tasks/<int:task_id>/results.csv", task.export, name="results-csv"),
     path("tasks/<int:task_id>/request.json", task.request_body, name="request"),
     path("tasks/<int:task_id>/cancel/", task.cancel, name="cancel"),
+    path("tasks/<int:task_id>/settle/", queue.settle, name="settle"),
+    path("queue/", queue.queue, name="queue"),
+    path("attention/", queue.attention, name="attention"),
     path("catalogue/", catalogue.catalogue, name="catalogue"),
     path("catalogue/profiles/", catalogue.upload, name="profile-upload"),
     path("catalogue/profiles/<int:profile_id>/", catalogue.profile, name="profile"),

@@ -63,6 +63,8 @@ class ComposeForm(ComposeFields):
         self.chosen_profile = self._profile()
         self.services: list[Service] = []
         self.command: Command | None = None
+        if not user.has_perm("tasks.prioritise_task"):
+            del self.fields["priority"]
         self._find_kept_list()
         self._shape_target()
         self._shape_groups()

@@ -111,5 +111,13 @@ class ComposeFields(forms.Form):
         choices=[("", "as the platform does"), *((str(n), str(n)) for n in range(wire.RETRANSMIT_MAX + 1))],
         help_text="How often the platform repeats the command to a device that does not acknowledge it.",
     )  # fmt: skip
+    priority = forms.TypedChoiceField(
+        label="Priority",
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[("0", "in turn"), ("1", "before others")],
+        help_text="While tasks wait for a place on the platform.",
+    )
     group_tag = forms.CharField(label="Group tag", required=False)
     copied_from = forms.IntegerField(required=False, widget=forms.HiddenInput)

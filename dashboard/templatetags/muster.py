@@ -25,6 +25,7 @@ TONES: dict[State, str] = {
     State.TIMED_OUT: "warn",
     State.REFUSED: "bad",
     State.CANCELLED: "calm",
+    State.ABANDONED: "warn",
 }
 
 

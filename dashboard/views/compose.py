@@ -73,6 +73,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
             wanted,
             callback=form.cleaned_data["callback"],
             profile=form.chosen_profile,
+            priority=form.cleaned_data.get("priority") or 0,
             copied_from=Task.objects.light().filter(pk=copied).first() if copied else None,
             key=draft.pk,
         )

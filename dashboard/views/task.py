@@ -20,12 +20,12 @@ from dashboard.paging import keyset
 from dashboard.views.compose import PREVIEWED
 from dashboard.views.history import view_permission
 from tasks import lifecycle
+from tasks.lifecycle import evidence, queue
 from tasks.models import Result, Task
 from tasks.platform.errors import look_up
 from tasks.states import MEANING, State
 
 PAGE = 50
-MASKED = "…"
 
 STATUS_WORDS: dict[str, tuple[str, str]] = {
     "SUCCESSFUL": ("Successful", "good"),
@@ -108,7 +108,7 @@ def request_body(request: HttpRequest, task_id: int) -> HttpResponse:
     """The whole request as it is sent, with the secret of its callback address masked."""
     found = get_object_or_404(Task, pk=task_id)
     return HttpResponse(
-        masked(found, found.request_body),
+        found.masked(found.request_body),
         content_type="application/json; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="muster-task-{task_id}.json"'},
     )
@@ -126,12 +126,6 @@ def cancel(request: HttpRequest, task_id: int) -> HttpResponse:
             request, "It can no longer be cancelled: the platform offers no way to stop a task it was sent."
         )
     return redirect(found)
-
-
-def masked(found: Task, text: str) -> str:
-    """``text`` without the secret in the task's callback address."""
-    token = found.callback_token
-    return text.replace(token, token[:6] + MASKED) if token else text
 
 
 def _progress_of(found: Task) -> dict[str, Any]:
@@ -153,6 +147,8 @@ def _progress_of(found: Task) -> dict[str, Any]:
         "meaning": MEANING[State(found.state)],
         "waiting": total - found.answered if found.state == State.RUNNING else 0,
         "can_cancel": found.state == State.QUEUED,
+        "place": queue.place_of(found) if found.state == State.QUEUED else None,
+        "quiet_since": evidence.quiet_since(found) if found.state == State.UNCONFIRMED else None,
         "expecting": not found.is_final,
         "moves": found.transitions.count(),
         "advice": _advice(found),
@@ -197,7 +193,7 @@ def _timeline_of(found: Task) -> dict[str, Any]:
 
 def _shown(found: Task) -> str:
     """The request for reading: indented, with the middle of a long device list left out."""
-    body = json.loads(masked(found, found.request_body))
+    body = json.loads(found.masked(found.request_body))
     ids = body["param"].get("deviceList", [])
     if len(ids) > PREVIEWED:
         body["param"]["deviceList"] = [*ids[:PREVIEWED], f"… and {len(ids) - PREVIEWED:,} more"]
