@@ -21,7 +21,9 @@ def test_every_variable_stands_in_the_configuration_table(name):
     assert f"| `{name}` |" in (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize(("state", "target"), [(s, t) for s, following in TRANSITIONS.items() for t in following])
+@pytest.mark.parametrize(
+    ("state", "target"), [(s, t) for s, following in TRANSITIONS.items() for t in following]
+)
 def test_every_move_stands_in_the_diagram(state, target):
     assert f"    {state} --> {target}\n" in (ROOT / "README.md").read_text()
 

@@ -39,7 +39,9 @@ print(json.dumps(list(Task.objects.order_by("id").values_list("callback_token", 
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """A process environment for a Muster that lives in this folder and has no worker."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "DATABASE_URL"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MUSTER_", "DJANGO_", "DATABASE_URL"))
     }
     return kept | {
         "DJANGO_SETTINGS_MODULE": "dashboard.settings",

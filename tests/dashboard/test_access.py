@@ -37,6 +37,9 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "results-csv": READERS,
     "request": READERS,
     "cancel": (LOGIN, 403, 405, 403, 405, 405),
+    "settle": (LOGIN, 403, 405, 403, 405, 405),
+    "queue": READERS,
+    "attention": READERS,
     "catalogue": READERS,
     "profile-upload": (LOGIN, 403, 405, 403, 405, 405),
     "profile": READERS,
@@ -63,6 +66,9 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "results-csv": (LOGIN, 403, 405, 405, 405, 405),
     "request": (LOGIN, 403, 405, 405, 405, 405),
     "cancel": (LOGIN, 403, 302, 403, 302, 302),
+    "settle": (LOGIN, 403, 302, 403, 302, 302),
+    "queue": (LOGIN, 403, 405, 405, 405, 405),
+    "attention": (LOGIN, 403, 405, 405, 405, 405),
     "catalogue": (LOGIN, 403, 405, 405, 405, 405),
     "profile-upload": (LOGIN, 403, 302, 403, 302, 302),
     "profile": (LOGIN, 403, 405, 405, 405, 405),
@@ -179,7 +185,7 @@ def test_the_admin_site_opens_to_auditors_for_reading_and_to_admins_for_applicat
 
 def test_every_model_of_the_domain_is_in_the_admin_matrix_or_private_to_its_author() -> None:
     listed = {path.split("/")[1] for path in ADMIN_MATRIX if path.startswith("tasks/")}
-    assert listed | {"draft", "devicelist"} == {
+    assert listed | {"draft", "devicelist", "call"} == {
         m._meta.model_name for m in apps.get_app_config("tasks").get_models()
     }
 

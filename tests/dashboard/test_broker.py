@@ -345,7 +345,7 @@ class Fleet:
                 [*celery, *options, "-P", pool, "-c", str(slots)],
                 cwd=self.folder,
                 env={
-                    **os.environ,
+                    **{name: value for name, value in os.environ.items() if name != "CELERY_BROKER_URL"},
                     "PYTHONPATH": f"{self.folder}{os.pathsep}{REPOSITORY}",
                     "DJANGO_SETTINGS_MODULE": "",  # this application is none of the site's
                 },

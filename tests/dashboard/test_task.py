@@ -15,7 +15,7 @@ from django.utils import timezone
 from tasks import lifecycle
 from tasks.models import Application, Profile, Task
 from tasks.platform.errors import CATALOGUE, Refused
-from tasks.states import MEANING, State
+from tasks.states import FINAL, MEANING, State
 from tests.factories import AttemptFactory, CallbackFactory, ResultFactory, TaskFactory
 
 from .pages import text_of, words
@@ -31,12 +31,15 @@ COLUMNS: dict[State, dict[str, Any]] = {
     State.TIMED_OUT: {"platform_task_id": "p-1", "reason": "its time is over"},
     State.REFUSED: {"reason": "the platform said no", "error_code": "100217", "error_status": 200},
     State.CANCELLED: {"reason": "cancelled by the operator"},
+    State.ABANDONED: {"reason": "given up by a person"},
 }
 SAID: dict[State, list[str]] = {
-    State.QUEUED: ["Waiting for a worker."],
+    State.QUEUED: ["Number 1 in the", "a worker takes it as soon as one is free"],
     State.SUBMITTING: ["A worker is sending it"],
     State.UNCONFIRMED: [
-        "Look for a task of this name in the platform's portal before you repeat it",
+        "Look for a task of this name in the platform's portal",
+        "Send the same request again",
+        "Give it up",
         "No answer came",
     ],
     State.RUNNING: ["Devices that sleep are not stuck", "waiting until", "taskID p-1"],
@@ -44,6 +47,7 @@ SAID: dict[State, list[str]] = {
     State.TIMED_OUT: ["Its time is over"],
     State.REFUSED: ["The platform answered 100217 (HTTP 200)"],
     State.CANCELLED: ["Cancelled by the operator"],
+    State.ABANDONED: ["Given up by a person"],
 }
 
 
@@ -56,7 +60,7 @@ def test_the_page_says_where_the_task_stands_and_what_that_means(
     label, meaning = MEANING[state]
     for said in (label, meaning, task.name, *SAID[state]):
         assert said in words(page), said
-    moving = state not in (State.COMPLETE, State.TIMED_OUT, State.REFUSED, State.CANCELLED)
+    moving = state not in FINAL
     pace = {State.QUEUED: "500ms", State.SUBMITTING: "500ms"}.get(state, "2s")
     assert (f'hx-trigger="every {pace}"' in text_of(page)) is moving
     assert ("/cancel/" in text_of(page)) is (state == State.QUEUED)

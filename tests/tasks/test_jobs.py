@@ -1,14 +1,14 @@
 import pytest
 from celery import current_app
 
-from tasks import jobs, lifecycle
+from tasks import clock, jobs
 from tasks.models import Application, Task
 from tasks.states import State
 from tests.factories import CallbackFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
 
-JOBS = {"submit", "settle", "reconcile", "read_catalogue", "sweep"}
+JOBS = {"submit", "settle", "reconcile", "read_catalogue", "seek_evidence", "sweep"}
 
 
 def test_workers_know_every_job():
@@ -36,7 +36,7 @@ def test_jobs_do_what_their_names_say(application, sandbox):
     jobs.settle(task.pk)
     callback.refresh_from_db()
     assert callback.state == "SETTLED"
-    Task.objects.update(poll_at=lifecycle.sweep.__globals__["timezone"].now())
+    Task.objects.update(poll_at=clock.now())
     jobs.reconcile(task.pk)
     assert Task.objects.get().platform_status
     jobs.read_catalogue(application.pk)

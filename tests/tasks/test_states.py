@@ -9,7 +9,7 @@ def test_every_state_has_a_row_and_a_meaning():
 
 def test_final_are_just_the_states_that_nothing_leaves():
     assert {state for state in State if not TRANSITIONS[state]} == FINAL
-    assert {State.COMPLETE, State.TIMED_OUT, State.REFUSED, State.CANCELLED} == FINAL
+    assert {State.COMPLETE, State.TIMED_OUT, State.REFUSED, State.CANCELLED, State.ABANDONED} == FINAL
 
 
 def test_every_state_can_be_reached_and_every_state_can_end():
@@ -26,9 +26,8 @@ def test_every_state_can_be_reached_and_every_state_can_end():
     assert all(state in FINAL or following(state) & FINAL for state in State)
 
 
-def test_nothing_unconfirmed_goes_back_to_the_queue():
-    """S12: what may have reached the platform is never sent again by itself."""
-    assert State.QUEUED not in TRANSITIONS[State.UNCONFIRMED]
+def test_nothing_unconfirmed_is_sent_without_going_through_the_queue():
+    """S12: only the guarded probe or a person puts it there; tests/tasks/lifecycle/test_evidence.py proves it."""
     assert State.SUBMITTING not in TRANSITIONS[State.UNCONFIRMED]
 
 

@@ -3,7 +3,7 @@ import math
 import uuid
 
 import pytest
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Model
 
 from tasks import lifecycle
@@ -382,16 +382,6 @@ def test_the_database_refuses_what_validators_refuse(wrong):
 )
 def test_the_database_refuses_an_application_without_sense(wrong):
     _refused([Application(**{"name": "a", "url": "https://p:1", "app_id": "a", "secret": "s"} | wrong)])
-
-
-def test_two_tasks_of_an_application_never_share_a_task_id():
-    """I3"""
-    first = TaskFactory(state=State.RUNNING, platform_task_id="t1")
-    TaskFactory(state=State.RUNNING, platform_task_id="t1")  # another application's
-    with pytest.raises(IntegrityError), transaction.atomic():
-        TaskFactory(state=State.RUNNING, platform_task_id="t1", application=first.application)
-    TaskFactory(application=first.application)
-    TaskFactory(application=first.application)  # none yet: no conflict
 
 
 def _refused(rows: list[Model]) -> None:
