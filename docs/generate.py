@@ -22,11 +22,14 @@ def readme(text: str) -> str:
     """``text`` with both parts as the tables have them now."""
     states = f"```mermaid\n{diagram()}\n```"
     rows = "\n".join(
-        f"| `{each.name}` | {f'`{each.default}`' if each.default else '–'} | {each.meaning} |" for each in VARIABLES
+        f"| `{each.name}` | {f'`{each.default}`' if each.default else '–'} | {each.meaning} |"
+        for each in VARIABLES
     )
     table = f"| variable | default | meaning |\n|---|---|---|\n{rows}\n"
     text = re.sub(r"```mermaid\n.*?\n```", lambda _: states, text, flags=re.DOTALL)
-    return re.sub(r"\| variable \| default \| meaning \|\n.*?\n(?=\n)", lambda _: table, text, flags=re.DOTALL)
+    return re.sub(
+        r"\| variable \| default \| meaning \|\n.*?\n(?=\n)", lambda _: table, text, flags=re.DOTALL
+    )
 
 
 if __name__ == "__main__":

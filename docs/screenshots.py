@@ -92,7 +92,9 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with running() as (site, password), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         page = browser.new_page(viewport={"width": 1440, "height": 960}, color_scheme="light")
         page.goto(f"{site}/login/")
         page.fill("#id_username", "admin")
@@ -107,7 +109,7 @@ def main(folder: Path) -> None:
         page.screenshot(path=folder / "confirming.png", full_page=True)
         clicked = time.monotonic()
         page.click("button.primary")
-        page.locator('#progress .code').wait_for()
+        page.locator("#progress .code").wait_for()
         print(f"click to taskID on the page: {time.monotonic() - clicked:.2f} s")
         page.wait_for_timeout(14_000)
         page.screenshot(path=ROOT / "docs" / "task.png")
