@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 PREFIX = "/callbacks/"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Nothing else is looked up: one text that the database refuses would fail all arrivals of its commit."""
-KEPT, TWO_LENGTHS, UNKNOWN, NOT_POST, NO_LENGTH, TOO_LARGE, UNAVAILABLE = 200, 400, 404, 405, 411, 413, 503
+KEPT, TWO_LENGTHS, UNKNOWN, NOT_POST, NO_LENGTH = 200, 400, 404, 405, 411
+TOO_LARGE, COMPRESSED, UNAVAILABLE = 413, 415, 503
 HEADERS: dict[int, dict[str, str]] = {NOT_POST: {"Allow": "POST"}, UNAVAILABLE: {"Retry-After": "5"}}
 
 
@@ -40,6 +41,8 @@ def callback(request: HttpRequest, token: str) -> HttpResponse:
         return _plain(TWO_LENGTHS if request.headers.get("Content-Length") else NO_LENGTH)
     if _length(request.headers.get("Content-Length", "")) > MOST_BYTES:
         return _plain(TOO_LARGE)
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        return _plain(COMPRESSED)
     body = request.read(MOST_BYTES + 1)
     if len(body) > MOST_BYTES:
         return _plain(TOO_LARGE)
@@ -84,9 +87,11 @@ async def _receive(scope: dict[str, Any], read: Any, inbox: Inbox) -> int:
     token = scope["path"].removeprefix(PREFIX).removesuffix("/")
     if scope["method"] != "POST":
         return NOT_POST
-    length = dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")
-    if _length(length) > MOST_BYTES:
+    headers = dict(scope["headers"])
+    if _length(headers.get(b"content-length", b"").decode("latin-1")) > MOST_BYTES:
         return TOO_LARGE
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        return COMPRESSED
     body = bytearray()
     more = True
     while more:
