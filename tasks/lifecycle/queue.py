@@ -11,16 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from tasks import clock
 from tasks.bells import ring
 from tasks.models import Application, Task
+from tasks.platform.answers import OVER
 from tasks.states import State
 
 from . import budget
 
-HOLDING = (State.SUBMITTING, State.RUNNING, State.UNCONFIRMED)
+UNTOLD = dt.timedelta(seconds=15)
+"""So long after it was accepted, a task of which no status was read counts as unfinished."""
+
 USUAL_MINUTES = 5.0
 """How long a task holds its slot, as long as no task of the application has ended."""
 
@@ -54,16 +57,15 @@ def waiting(application: Application) -> QuerySet[Task]:
 
 
 def holders(application: Application) -> list[Task]:
-    """Tasks that hold one of the platform's slots for unfinished tasks, as far as Muster knows.
+    """Tasks that hold one of the platform's slots for unfinished tasks, as far as the platform has told.
 
-    One whose outcome is unknown holds its slot until its own timeout is over.
+    A task just accepted holds one until its first status was to be had. One of which the platform tells nothing,
+    or whose outcome is unknown, holds none here: the platform's own 105001 is the judge then.
     """
-    now = clock.now()
-    return [
-        task
-        for task in Task.objects.light().filter(application=application, state__in=HOLDING).order_by("id")
-        if task.state != State.UNCONFIRMED or held_until(task) > now
-    ]
+    told = ~Q(platform_status__in=["", *OVER])
+    just_accepted = Q(platform_status="", submitted_at__gt=clock.now() - UNTOLD)
+    holding = Q(state=State.SUBMITTING) | Q(state=State.RUNNING) & (told | just_accepted)
+    return list(Task.objects.light().filter(holding, application=application).order_by("id"))
 
 
 def held_until(task: Task) -> dt.datetime:

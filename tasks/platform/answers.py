@@ -14,6 +14,9 @@ from tasks.platform.jsontext import BadJSON, clean, cleaned, loads
 
 Members = dict[str, object]
 
+OVER = frozenset({"Complete", "Timeout"})
+"""Statuses of a task that is no longer unfinished."""
+
 
 class BadAnswer(ValueError):
     """An answer that is not of its documented shape; the text says what is missing."""
