@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,13 +11,14 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from tasks import lifecycle
-from tasks.models import Application, DeviceList, Group, Profile
+from tasks.models import Application, Group, Profile
 from tasks.platform import jsontext, wire
 from tasks.profiles.schema import Command, Service
-from tasks.targets import TargetType
+from tasks.targets import MEMBERS, TargetType
 
-from . import device_ids, parameters
+from . import parameters
 from .compose_fields import TARGET_FIELDS, ComposeFields
+from .given_devices import GivenDevices
 
 FIELD_OF_PATH = {
     "taskName": "name",
@@ -57,15 +57,13 @@ class ComposeForm(ComposeFields):
         self.user = user
         self.tag_rows = tags_of(data) if data is not None else list(tags)
         self.tag_errors: dict[int, str] = {}
-        self.parsed: device_ids.Parsed | None = None
-        self.kept_list: DeviceList | None = None
+        self.devices = GivenDevices(user, self._raw("device_list"))
         self.chosen_target = _target_type(self._raw("target_type"))
         self.chosen_profile = self._profile()
         self.services: list[Service] = []
         self.command: Command | None = None
         if not user.has_perm("tasks.prioritise_task"):
             del self.fields["priority"]
-        self._find_kept_list()
         self._shape_target()
         self._shape_groups()
         self._shape_command()
@@ -77,13 +75,6 @@ class ComposeForm(ComposeFields):
     def _profile(self) -> Profile | None:
         raw = self._raw("profile")
         return Profile.objects.filter(pk=raw).first() if raw.isdecimal() and len(raw) < 19 else None
-
-    def _find_kept_list(self) -> None:
-        try:
-            key = uuid.UUID(self._raw("device_list"))
-        except ValueError:
-            return
-        self.kept_list = DeviceList.objects.defer("text").filter(pk=key, author=self.user).first()
 
     def _shape_target(self) -> None:
         shown = TARGET_FIELDS[self.chosen_target]
@@ -112,10 +103,14 @@ class ComposeForm(ComposeFields):
         ) or Application.objects.first()
         known = Group.objects.filter(application=chosen)
         by_name = self.chosen_target == TargetType.GROUP_LIST
-        widget = self.fields["group_names" if by_name else "group_ids"].widget
+        widget = self.fields[self._groups_field].widget
         widget.suggestions = [
             (group.name if by_name else group.group_id, group.name, group.size) for group in known[:500]
         ]
+
+    @property
+    def _groups_field(self) -> str:
+        return "group_names" if self.chosen_target == TargetType.GROUP_LIST else "group_ids"
 
     def _shape_command(self) -> None:
         if self.chosen_profile is None:
@@ -187,60 +182,16 @@ class ComposeForm(ComposeFields):
         return paras
 
     def read_devices(self) -> None:
-        """Parse what was pasted or uploaded; keep it as the form's list when it is good, or too long to go back."""
-        file, text = self.files.get("device_file"), self.data.get("device_ids", "") if self.is_bound else ""
-        if file is not None:
-            self.parsed = device_ids.parse_file(file.name or "The file", file.read())
-        elif text.strip():
-            self.parsed = device_ids.parse_text(text)
-        if self.parsed is None or self.parsed.problem or not (self.parsed.ids or self.parsed.bad):
-            return
-        if self.parsed.bad and len(self.parsed.ids) + len(self.parsed.bad) <= device_ids.LONG:
-            self.kept_list = None
-            return
-        self.kept_list = device_ids.keep(self.parsed, self.user, file.name or "" if file else "")
-
-    def device_problem(self) -> str:
-        """Why the devices given so far cannot be used; empty when they can."""
-        if self.kept_list is not None:
-            good, bad = self.kept_list.count, len(self.kept_list.bad)
-            return "" if self.kept_list.is_usable else _partly(good, bad)
-        if self.parsed is None:
-            return "Paste device ids or choose a file."
-        if self.parsed.problem:
-            return self.parsed.problem
-        if not self.parsed.ids and not self.parsed.bad:
-            return "There is no device id in it."
-        return _partly(len(self.parsed.ids), len(self.parsed.bad))
-
-    @property
-    def bad_lines(self) -> list[tuple[int, str, str]]:
-        """What was found that is no device id: line number, text, problem."""
-        if self.kept_list is not None:
-            return [] if self.kept_list.bad_accepted else self.kept_list.bad
-        return [(line.number, line.text, line.problem) for line in self.parsed.bad] if self.parsed else []
-
-    @property
-    def good_count(self) -> int:
-        return self.kept_list.count if self.kept_list else len(self.parsed.ids) if self.parsed else 0
-
-    def accept_good(self) -> None:
-        """Go on with the good ids and without the bad lines."""
-        if self.kept_list is None:
-            self.read_devices()
-            if self.kept_list is None and self.parsed and self.parsed.ids:
-                self.kept_list = device_ids.keep(self.parsed, self.user, "")
-        if self.kept_list and self.kept_list.count:
-            self.kept_list.bad_accepted = True
-            self.kept_list.save(update_fields=["bad_accepted"])
+        """Take what this post brought of device ids."""
+        if self.devices.parsed is None:
+            self.devices.read(self.data.get("device_ids", ""), self.files.get("device_file"))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if self.chosen_target == TargetType.DEVICE_LIST:
-            if self.parsed is None:
-                self.read_devices()
-            if problem := self.device_problem():
-                self.add_error("device_ids", problem)
+            self.read_devices()
+            if self.devices.problem:
+                self.add_error("device_ids", self.devices.problem)
         if cleaned.get("application"):
             for found in lifecycle.check(cleaned["application"], self.request()):
                 self._show(found)
@@ -256,7 +207,7 @@ class ComposeForm(ComposeFields):
             return
         stem = problem.path.partition("[")[0]
         if stem == "param.groupList":
-            field: str | None = TARGET_FIELDS[self.chosen_target][0]
+            field: str | None = self._groups_field
         else:
             field = next((name for path, name in FIELD_OF_PATH.items() if stem == path), None)
             if field is None and stem.startswith("param.command.paras"):
@@ -270,29 +221,22 @@ class ComposeForm(ComposeFields):
     def request(self) -> dict[str, Any]:
         """What was asked for so far, as a create request without appId and callbackUrl; only what applies."""
         cleaned = self.cleaned_data
+        sources = {
+            "deviceList": self.devices.ids,
+            "deviceType": cleaned.get("device_type"),
+            "manufacturerId": cleaned.get("manufacturer_id"),
+            "model": cleaned.get("model"),
+            "deviceLocation": cleaned.get("device_location"),
+            "groupList": cleaned.get(self._groups_field),
+        }
         param: dict[str, Any] = {"type": str(self.chosen_target)}
-        match self.chosen_target:
-            case TargetType.DEVICE_LIST:
-                if self.kept_list and self.kept_list.is_usable:
-                    param["deviceList"] = self.kept_list.ids
-            case TargetType.GROUP_LIST:
-                param["groupList"] = cleaned.get("group_names")
-            case TargetType.GROUP_ID_LIST:
-                param["groupList"] = cleaned.get("group_ids")
-            case TargetType.DEVICE_TYPE:
-                param["deviceType"] = cleaned.get("device_type")
-                param["manufacturerId"] = cleaned.get("manufacturer_id")
-                param["model"] = cleaned.get("model")
-            case TargetType.DEVICE_AREA:
-                param["deviceLocation"] = cleaned.get("device_location")
-            case TargetType.BROADCAST:
-                pass
+        param |= {member: sources[member] for member in MEMBERS[self.chosen_target]}
         command = {
             "serviceId": cleaned.get("service_id"),
             "method": cleaned.get("method"),
             "paras": self._paras(),
         }
-        param["command"] = _given(command)
+        param |= {"command": _given(command)}
         param |= {"maxRetransmit": cleaned.get("max_retransmit"), "groupTag": cleaned.get("group_tag")}
         tags = [{"tagName": name, "tagValue": value} for name, value in self.tag_rows if name or value]
         return {
@@ -320,10 +264,6 @@ def tags_of(data: QueryDict | Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     names, values = data.getlist("tag_name"), data.getlist("tag_value")
     return [(name.strip(), value.strip()) for name, value in zip(names, values, strict=False)]
-
-
-def _partly(good: int, bad: int) -> str:
-    return f"{bad:,} of the lines cannot be used; {good:,} device{'s' if good != 1 else ''} can."
 
 
 def _given(members: dict[str, Any]) -> dict[str, Any]:

@@ -192,20 +192,18 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
     reading = ComposeForm(request.POST, request.FILES, user=request.user)
     if "forget_devices" in request.POST:
         values |= {"device_list": "", "device_ids": ""}
-    elif "edit_devices" in request.POST and reading.kept_list:
-        values |= {"device_list": "", "device_ids": reading.kept_list.text}
+    elif "edit_devices" in request.POST and reading.devices.kept:
+        values |= {"device_list": "", "device_ids": reading.devices.kept.text}
     elif reading.chosen_target == TargetType.DEVICE_LIST:
+        reading.read_devices()
         if "drop_bad" in request.POST:
-            reading.accept_good()
-        else:
-            reading.read_devices()
-        if reading.kept_list is not None:
-            values |= {"device_list": reading.kept_list.pk, "device_ids": ""}
-        elif reading.parsed is not None and reading.parsed.text:
-            values |= {"device_list": "", "device_ids": reading.parsed.text}
+            reading.devices.accept_good()
+        if reading.devices.kept is not None:
+            values |= {"device_list": reading.devices.kept.pk, "device_ids": ""}
+        elif reading.devices.parsed is not None and reading.devices.parsed.text:
+            values |= {"device_list": "", "device_ids": reading.devices.parsed.text}
     form = ComposeForm(user=request.user, initial=values, tags=rows)
-    if reading.parsed is not None:
-        form.parsed = reading.parsed
+    form.devices.parsed = reading.devices.parsed
     return form
 
 
@@ -231,8 +229,8 @@ def _review(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _show(request, form, status=422)
     values = {name: request.POST.getlist(name) for name in request.POST if name not in UNDRAFTED}
-    if form.kept_list and form.chosen_target == TargetType.DEVICE_LIST:
-        values["device_list"] = [str(form.kept_list.pk)]
+    if form.devices.kept and form.chosen_target == TargetType.DEVICE_LIST:
+        values["device_list"] = [str(form.devices.kept.pk)]
     draft = Draft.objects.create(author=request.user, values=values)
     return redirect(draft)
 

@@ -1,0 +1,86 @@
+"""The devices an operator gave the composer so far: a list kept on the server, or what was read just now."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from tasks.models import DeviceList
+
+from . import device_ids
+
+BadLine = tuple[int, str, str]
+"""Line number, text, problem."""
+
+
+class GivenDevices:
+    """``kept`` is the list the form carries by its id; ``parsed`` what was pasted or uploaded with this post."""
+
+    def __init__(self, user: User, key: str) -> None:
+        self.user = user
+        self.parsed: device_ids.Parsed | None = None
+        self.kept = _kept_list(user, key)
+
+    def read(self, text: str, file: Any = None) -> None:
+        """Parse what was pasted or uploaded; keep it when it is good, or too long to go back into the browser."""
+        if file is not None:
+            self.parsed = device_ids.parse_file(file.name or "The file", file.read())
+        elif text.strip():
+            self.parsed = device_ids.parse_text(text)
+        if self.parsed is None or self.parsed.problem or not (self.parsed.ids or self.parsed.bad):
+            return
+        if self.parsed.bad and len(self.parsed.ids) + len(self.parsed.bad) <= device_ids.LONG:
+            self.kept = None
+            return
+        self.kept = device_ids.keep(self.parsed, self.user, file.name or "" if file else "")
+
+    def accept_good(self) -> None:
+        """Go on with the good ids and without the bad lines."""
+        if self.kept is None and self.parsed and self.parsed.ids:
+            self.kept = device_ids.keep(self.parsed, self.user, "")
+        if self.kept and self.kept.count:
+            self.kept.bad_accepted = True
+            self.kept.save(update_fields=["bad_accepted"])
+
+    @property
+    def ids(self) -> list[str] | None:
+        """The ids that would be sent; None while they cannot be used."""
+        return self.kept.ids if self.kept and self.kept.is_usable else None
+
+    @property
+    def problem(self) -> str:
+        """Why the devices cannot be used; empty when they can."""
+        if self.kept is not None:
+            return "" if self.kept.is_usable else _partly(self.kept.count, len(self.kept.bad))
+        if self.parsed is None:
+            return "Paste device ids or choose a file."
+        if self.parsed.problem:
+            return self.parsed.problem
+        if not self.parsed.ids and not self.parsed.bad:
+            return "There is no device id in it."
+        return _partly(len(self.parsed.ids), len(self.parsed.bad))
+
+    @property
+    def bad_lines(self) -> list[BadLine]:
+        """What was found that is no device id."""
+        if self.kept is not None:
+            return [] if self.kept.bad_accepted else self.kept.bad
+        return [(line.number, line.text, line.problem) for line in self.parsed.bad] if self.parsed else []
+
+    @property
+    def good_count(self) -> int:
+        return self.kept.count if self.kept else len(self.parsed.ids) if self.parsed else 0
+
+
+def _kept_list(user: User, key: str) -> DeviceList | None:
+    try:
+        wanted = uuid.UUID(key)
+    except ValueError:
+        return None
+    return DeviceList.objects.defer("text").filter(pk=wanted, author=user).first()
+
+
+def _partly(good: int, bad: int) -> str:
+    return f"{bad:,} of the lines cannot be used; {good:,} device{'s' if good != 1 else ''} can."
