@@ -1,8 +1,12 @@
-"""Record what came of an attempt: the attempt closed, the state moved, the next step due. One transaction each."""
+"""Record what came of an attempt: the attempt closed, the state moved, the next step due. One transaction each.
+
+The task that is given is left as it was: when a commit fails, the same outcome is recorded from the same state again.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime as dt
 import random
 from collections.abc import Callable
@@ -36,6 +40,7 @@ EXISTS = frozenset({"105002", "105201"})
 
 def created(task: Task, made: client.Created) -> None:
     """The platform accepted it."""
+    task = copy.copy(task)
     if len(made.task_id) > TASK_ID_MAX:
         problem = f"The platform answered with a taskID of {len(made.task_id):,} characters."
         unconfirmed(task, problem, bad_answer(made.answer, problem))
@@ -69,6 +74,7 @@ def created(task: Task, made: client.Created) -> None:
 
 def failed(task: Task, error: PlatformError) -> None:
     """The attempt brought an error; what it means for the task depends on its class and on earlier attempts."""
+    task = copy.copy(task)
     unknown_before = task.attempts.filter(outcome=UNKNOWN).exclude(fence=task.fence).exists()
     if error.code in EXISTS and unknown_before:
         _also_when_taken_back(task, lambda: _exists(task, error))
