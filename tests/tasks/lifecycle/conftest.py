@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.utils import timezone
 
+from tasks import clock
 from tasks.models import Application, Task
 from tests.factories import ApplicationFactory, TaskFactory
 from tests.sandbox import Sandbox
@@ -42,3 +43,22 @@ def served_by(db: None) -> Callable[[Server], Application]:
 def task(application: Application, sandbox: Sandbox) -> Task:
     """A task for three devices of the sandbox, due now."""
     return TaskFactory(application=application, devices=sandbox.devices(3))
+
+
+class Times:
+    """A clock that all processes agree on, and that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = timezone.now() + dt.timedelta(minutes=1)  # whatever a factory makes is due by then
+
+    def on(self, seconds: float) -> dt.datetime:
+        self.now += dt.timedelta(seconds=seconds)
+        return self.now
+
+
+@pytest.fixture
+def times(monkeypatch: pytest.MonkeyPatch) -> Times:
+    """The clock in the test's hand."""
+    times = Times()
+    monkeypatch.setattr(clock, "now", lambda: times.now)
+    return times
