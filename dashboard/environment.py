@@ -116,6 +116,8 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("MUSTER_SANDBOX_PORT", "8743", "Port of the sandbox (`manage.py up --sandbox-port`).", port),
     Variable("MUSTER_WORKERS", "2", "Jobs the worker runs at the same time.", whole),
     Variable("MUSTER_MOST_DEVICES", "1000000", "Device ids one task may list.", whole),
+    Variable("MUSTER_CRASH_AT", "", "Tests only, with MUSTER_DEBUG: the point (P0 to P7) at which a worker "
+             "kills itself.", text),
 )  # fmt: skip
 
 
@@ -128,6 +130,8 @@ def read(environ: Mapping[str, str]) -> dict[str, Any]:
             values[variable.name] = variable.read(given)
         except ValueError as error:
             problems.append(f"{variable.name} {error}; it is {given!r}.")
+    if values.get("MUSTER_CRASH_AT") and not values.get("MUSTER_DEBUG"):
+        problems.append("MUSTER_CRASH_AT kills workers on purpose: it needs MUSTER_DEBUG=1.")
     if problems:
         raise ImproperlyConfigured(" ".join(problems))
     return values

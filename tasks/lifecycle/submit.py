@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from django.db import OperationalError, connection, transaction
 
-from tasks import clock
+from tasks import clock, crash
 from tasks.models import Application, Attempt, Task
 from tasks.platform import client
 from tasks.platform.errors import Full, PlatformError, Throttled, TokenRejected
@@ -64,6 +64,7 @@ def _attempt(task: Task) -> None:
         return  # the lease was lost before a byte was sent; whoever took the task over goes on
     except PlatformError as raised:
         error = raised
+    crash.point("P7" if task.probed else "P5")
     breaker.note(application, error)
     if isinstance(error, TokenRejected):
         tokens.discard(application, token)
@@ -72,6 +73,7 @@ def _attempt(task: Task) -> None:
     if isinstance(error, Full):
         Application.objects.filter(pk=application.pk).update(full_until=clock.now() + FULL)
     _surely(lambda: outcomes.failed(task, error) if error else outcomes.created(task, created))
+    crash.point("P6")
 
 
 def _surely(record: Callable[[], None]) -> None:
@@ -100,7 +102,9 @@ def _claim_next(application: Application) -> Task | None:
         task_id = queue.next_due(locked)
         if task_id is None or queue.obstacle(locked) or not breaker.admits(locked):
             return None
-        task = Task.objects.select_related("application").get(pk=task_id)
+        task = Task.objects.select_related("application").filter(pk=task_id, state=State.QUEUED).first()
+        if task is None:
+            return None  # cancelled since it was read
         try:
             move(
                 task,
@@ -112,6 +116,8 @@ def _claim_next(application: Application) -> Task | None:
             )
         except Overtaken:
             return None
+        crash.point("P0")
+    crash.point("P1")
     return task
 
 
@@ -144,6 +150,7 @@ def _open_attempt(task: Task) -> None:
             worker=_worker(),
             request_sha256=hashlib.sha256(task.request_body.encode()).hexdigest(),
         )
+    crash.point("P2")
 
 
 def _worker() -> str:

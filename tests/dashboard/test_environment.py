@@ -40,6 +40,7 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
     "MUSTER_SANDBOX_PORT": [("9000", 9000), ("", 8743)],
     "MUSTER_WORKERS": [("1", 1), ("", 2)],
     "MUSTER_MOST_DEVICES": [("5", 5), ("", 1_000_000)],
+    "MUSTER_CRASH_AT": [("", "")],
 }  # fmt: skip
 BAD: dict[str, list[tuple[str, str]]] = {
     "DATABASE_URL": [
@@ -94,6 +95,13 @@ def test_a_wrong_value_is_named_with_its_reason(name: str, text: str, reason: st
     assert repr(text) in sentence
     assert sentence.endswith(".")
     assert sentence.count("MUSTER_") <= 1
+
+
+def test_crash_points_are_refused_without_debug(tmp_path: Path) -> None:
+    asked = {"MUSTER_DATA_DIR": str(tmp_path), "MUSTER_CRASH_AT": "P1"}
+    with pytest.raises(ImproperlyConfigured, match="needs MUSTER_DEBUG=1"):
+        environment.read(asked)
+    assert environment.read(asked | {"MUSTER_DEBUG": "1"})["MUSTER_CRASH_AT"] == "P1"
 
 
 def test_several_wrong_values_are_named_at_once(tmp_path: Path) -> None:
