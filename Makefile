@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test setup lint lock screenshots bench clean
+.PHONY: run test setup lint lock screenshots clean
 
 run: setup          ## set up, start everything, print the address
 	@$(BIN)/python manage.py up $(ARGS)
