@@ -1,4 +1,8 @@
-"""What Celery workers run: when and how often, never what. Arguments are one id; nothing secret travels."""
+"""What Celery workers run: when and how often, never what. Arguments are one id; nothing secret travels.
+
+There are no soft limits: an exception in the middle of a POST would leave a doubt. The hard one of a submission is
+below the lease of 180 s, and above the longest turn: 30 s, a login of 30 s, and an attempt of 60 s.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from celery import shared_task
 from tasks import catalogue, lifecycle
 
 
-@shared_task
+@shared_task(time_limit=175)
 def submit(task_id: int) -> None:
     lifecycle.submit(task_id)
 
@@ -27,7 +31,7 @@ def seek_evidence(task_id: int) -> None:
     lifecycle.seek_evidence(task_id)
 
 
-@shared_task(soft_time_limit=900, time_limit=960)
+@shared_task(time_limit=960)
 def read_catalogue(application_id: int) -> None:
     catalogue.read(application_id)
 

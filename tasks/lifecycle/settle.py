@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 from django.db import transaction
 
 from tasks import clock
+from tasks.bells import ring
 from tasks.models import Callback, Result, Task
 from tasks.platform import pushes
 from tasks.states import State
@@ -15,6 +17,8 @@ from .results import Observation, apply
 from .transitions import move
 
 BATCH = 1000
+TURN_SECONDS = 30
+"""After that a worker lets another job have its turn."""
 
 
 def settle(task_id: int) -> None:
@@ -22,8 +26,11 @@ def settle(task_id: int) -> None:
     if not Task.objects.filter(pk=task_id).exists():
         return
     list_devices(task_id)
+    over = time.monotonic() + TURN_SECONDS
     while _settle_batch(task_id):
-        pass
+        if time.monotonic() > over:
+            ring("settle", task_id)
+            return
 
 
 def _settle_batch(task_id: int) -> bool:

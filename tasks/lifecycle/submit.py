@@ -12,6 +12,7 @@ from collections.abc import Callable
 from django.db import OperationalError, connection, transaction
 
 from tasks import clock, crash
+from tasks.bells import ring
 from tasks.models import Application, Attempt, Task
 from tasks.platform import client
 from tasks.platform.errors import Full, PlatformError, Throttled, TokenRejected
@@ -22,6 +23,9 @@ from .transitions import Overtaken, move
 
 LEASE = dt.timedelta(seconds=180)
 FULL = dt.timedelta(seconds=15)
+TURN_SECONDS = 30
+"""After that a worker lets another job have its turn. With the longest attempt it stays within the job's limit."""
+
 RECORD_SECONDS = 30
 PATIENCE = dt.timedelta(seconds=6)
 """A worker waits so long for the next call of the budget; for longer waits the sweep comes by."""
@@ -33,10 +37,14 @@ def submit(task_id: int) -> None:
     A bell names one task, but the queue decides which goes first. Never raises for what the platform does.
     """
     application = Application.objects.filter(tasks=task_id).first()
+    over = time.monotonic() + TURN_SECONDS
     while application is not None:
         if task := _claim_next(application):
             _attempt(task)
         elif not _wait_for_call(application):
+            return
+        if time.monotonic() > over:
+            ring("submit", task_id)
             return
         application.refresh_from_db()
 
