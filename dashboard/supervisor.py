@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 COLOURS = ("36", "32", "33", "35", "34", "31")
-STOP_SECONDS = 20.0
+STOP_SECONDS = 70.0  # a request that is being sent takes up to a minute
+PATIENCE_SECONDS = 5.0
 PAUSE_SECONDS = 1.0
 SHORT_LIFE_SECONDS = 10.0
 SHORT_LIVES = 3
@@ -115,14 +116,21 @@ def _revive(program: Program, programs: list[Program]) -> None:
 
 
 def _stop(programs: list[Program]) -> None:
-    running = [each.process for each in programs if each.process and each.process.poll() is None]
+    """Ask all to end and wait for them: a worker finishes the request that it is sending. A second signal kills."""
+    running = {each.process: each.name for each in programs if each.process and each.process.poll() is None}
     for process in running:
         process.terminate()
-    over = time.monotonic() + STOP_SECONDS
+    started = time.monotonic()
+    told = False
     try:
-        for process in running:
-            process.wait(max(over - time.monotonic(), 0.1))
-    except (subprocess.TimeoutExpired, Stopped, KeyboardInterrupt):
+        while (alive := [name for process, name in running.items() if process.poll() is None]) and (
+            time.monotonic() < started + STOP_SECONDS
+        ):
+            if not told and time.monotonic() > started + PATIENCE_SECONDS:
+                told = True
+                print(f"Waiting for {', '.join(alive)} to finish; Ctrl-C again stops at once.", flush=True)  # noqa: T201
+            time.sleep(0.05)
+    except (Stopped, KeyboardInterrupt):
         pass
     for process in running:
         with contextlib.suppress(ProcessLookupError):
