@@ -98,7 +98,8 @@ def _start(program: Program, programs: list[Program]) -> None:
 
 def _print_lines(process: subprocess.Popen[str], prefix: str) -> None:
     for line in process.stdout or ():
-        print(f"{prefix} {line.rstrip()}", flush=True)  # noqa: T201
+        sys.stdout.write(f"{prefix} {line.rstrip()}\n")  # in one piece: others write lines too
+        sys.stdout.flush()
 
 
 def _revive(program: Program, programs: list[Program]) -> None:
