@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
+import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -58,7 +61,10 @@ class Times:
 
 @pytest.fixture
 def times(monkeypatch: pytest.MonkeyPatch) -> Times:
-    """The clock in the test's hand."""
+    """The clock in the test's hand; whoever waits for the budget moves it."""
     times = Times()
     monkeypatch.setattr(clock, "now", lambda: times.now)
+    for module in ("submit", "asking"):
+        waiting = SimpleNamespace(sleep=times.on, monotonic=time.monotonic)
+        monkeypatch.setattr(importlib.import_module(f"tasks.lifecycle.{module}"), "time", waiting)
     return times
