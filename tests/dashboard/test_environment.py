@@ -20,7 +20,7 @@ from .site import environment as environment_of
 GOOD: dict[str, list[tuple[str, Any]]] = {
     "DATABASE_URL": [
         ("postgres://u:p@db/muster", "postgres://u:p@db/muster"),
-        ("sqlite:////tmp/x.sqlite3", "sqlite:////tmp/x.sqlite3"),
+        ("sqlite:////data/x.sqlite3", "sqlite:////data/x.sqlite3"),
         ("", ""),
     ],
     "CELERY_BROKER_URL": [("redis://r:6379/0", "redis://r:6379/0"), ("amqps://q", "amqps://q"), ("memory://", "memory://")],
