@@ -73,15 +73,21 @@ def _attempt(task: Task) -> None:
     except PlatformError as raised:
         error = raised
     crash.point("P7" if task.probed else "P5")
-    breaker.note(application, error)
+    _surely(lambda: _learn(application, token, error))
+    _surely(lambda: outcomes.failed(task, error) if error else outcomes.created(task, created))
+    crash.point("P6")
+
+
+def _learn(application: Application, token: str, error: PlatformError | None) -> None:
+    """What an answer says of the platform and of us, whatever becomes of the task; a failed login is noted there."""
+    if token:
+        breaker.note(application, error)
     if isinstance(error, TokenRejected):
         tokens.discard(application, token)
     if isinstance(error, Throttled) and error.sent:
         budget.drain(application)
     if isinstance(error, Full):
         Application.objects.filter(pk=application.pk).update(full_until=clock.now() + FULL)
-    _surely(lambda: outcomes.failed(task, error) if error else outcomes.created(task, created))
-    crash.point("P6")
 
 
 def _surely(record: Callable[[], None]) -> None:

@@ -297,3 +297,21 @@ def test_without_a_kept_intent_not_a_byte_is_sent(task, sandbox, monkeypatch, be
     lifecycle.submit(task.pk)
     assert (Task.objects.get().state, sent(sandbox)) == (State.RUNNING, 1)
     assert replayed(stored) == State.RUNNING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outcome_outlives_a_database_that_answers_nothing_at_all(task, sandbox, quick, bells):
+    """S41: not only commits fail; whatever is written after the answer is tried again."""
+    left = [4]
+
+    def away(execute, sql, params, many, context):
+        if left[0] and sent(sandbox):
+            left[0] -= 1
+            raise OperationalError("the database system is shutting down")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(away):
+        lifecycle.submit(task.pk)
+    assert left == [0]
+    assert Task.objects.get().state == State.RUNNING
+    assert Attempt.objects.get().outcome == "created"
