@@ -5,6 +5,7 @@ The cheapest evidence, an answer at the task's own address, is taken by ``settle
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 from functools import partial
@@ -36,6 +37,9 @@ LOOKED_AT = 3
 BEFORE = dt.timedelta(minutes=5)
 
 
+SETTLED = "It is no longer unconfirmed. Reload to see where it stands."
+
+
 class NotSettled(Exception):
     """The evidence does not fit; the text says why, for the person who gave it."""
 
@@ -60,7 +64,11 @@ def quiet_since(task: Task) -> dt.datetime:
 
 def confirm(task: Task, task_id: str, actor: User) -> None:
     """A person names the taskID. Taken only when the platform has a task of that id and of this name."""
+    if task.state != State.UNCONFIRMED and (task.state != State.RUNNING or task.platform_task_id):
+        raise NotSettled(SETTLED)
     task_id = task_id.strip()
+    if not task_id:
+        raise NotSettled("Enter the taskID that the platform's portal shows.")
     if Task.objects.filter(application=task.application, platform_task_id=task_id).exists():
         raise NotSettled("Another task has this taskID already.")
     try:
@@ -92,7 +100,7 @@ def _leave(task: Task, to: State, reason: str, actor: User, **changes: Any) -> N
     try:
         move(task, to, reason, actor=actor, poll_at=None, **changes)
     except (Overtaken, IllegalTransition) as error:
-        raise NotSettled("It is no longer unconfirmed. Reload to see where it stands.") from error
+        raise NotSettled(SETTLED) from error
 
 
 def _claim(task: Task) -> bool:
@@ -130,7 +138,7 @@ def _shows_in_commands(task: Task) -> bool:
 
 def _probe(task: Task) -> None:
     """Send the same request once more: refused as a known name, it proves the first; accepted, it is the first."""
-    with transaction.atomic():
+    with contextlib.suppress(Overtaken), transaction.atomic():  # evidence came meanwhile
         Task.objects.filter(pk=task.pk).update(probed=True)
         move(
             task,

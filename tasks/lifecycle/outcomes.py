@@ -122,6 +122,16 @@ def learn_task_id(task: Task, task_id: str, how: str, **evidence: Any) -> None:
             )
 
 
+def is_probe(task: Task) -> bool:
+    """Is what is queued or sent now the guarded probe, and not what a person was sure of?"""
+    if not task.probed:
+        return False
+    back = (
+        task.transitions.filter(from_state=State.UNCONFIRMED, to_state=State.QUEUED).order_by("-id").first()
+    )
+    return back is not None and back.actor_id is None
+
+
 def backoff(reason: str, deferrals: int) -> dt.timedelta:
     """The time until the next try: doubling from the reason's first wait, at most ten minutes, with jitter."""
     seconds = DEFERRAL_SECONDS.get(reason, 2) * 2 ** min(deferrals, 10)
@@ -192,6 +202,9 @@ def _refuse(task: Task, error: PlatformError) -> None:
     if task.state == State.RUNNING:
         return
     _close_attempt(task, "refused", error.status, error)
+    if is_probe(task):
+        _proves_nothing(task, error)
+        return
     move(
         task,
         State.REFUSED,
@@ -200,6 +213,20 @@ def _refuse(task: Task, error: PlatformError) -> None:
         lease_until=None,
         **_error_columns(error),
     )
+
+
+def _proves_nothing(task: Task, error: PlatformError) -> None:
+    """Not a word of the first request, which may have arrived while the platform still took it."""
+    if task.state != State.UNCONFIRMED:
+        move(
+            task,
+            State.UNCONFIRMED,
+            f"the guarded probe was refused, which tells nothing of the first request: {error}",
+            evidence=_evidence(error),
+            lease_until=None,
+            poll_at=None,
+            **_error_columns(error),
+        )
 
 
 def _close_attempt(
