@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterator
 
 import dj_database_url
@@ -37,5 +36,3 @@ def database(url: str, *, durable: bool = True) -> Iterator[None]:
         connections.databases[ALIAS] = before
         connections[ALIAS] = kept
 
-
-numbers = itertools.count(1)

@@ -198,7 +198,9 @@ class Schedule:
             self.step()
         while self.unmade:
             self.compose()
-        world.sandbox.platform.faults.clear()
+        rules = world.sandbox.platform.faults.rules
+        self.refused_tokens = sum(rule.used for rule in rules if rule.code == "1010005")
+        rules.clear()
         self.faulty = False
         self.rest()
         ledger = world.sandbox.platform.ledger
@@ -302,7 +304,7 @@ class Schedule:
             return
         ledger = self.world.sandbox.platform.ledger
         lives = 2 + int((self.world.offset - self.started) // 3400)
-        allowed = lives + ledger.errors["1010005"]
+        allowed = lives + self.refused_tokens + ledger.errors["1010005"]
         if ledger.most_logins > 1 or ledger.calls["login"] > allowed:
             self.counts.broken.append(
                 f"I10 {ledger.calls['login']} logins, {allowed} allowed, {ledger.most_logins} at once"
