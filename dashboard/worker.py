@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
 from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
+
+logger = logging.getLogger(__name__)
 
 SECONDS = 20.0
 _stop = threading.Event()
@@ -30,4 +33,7 @@ def _end(**_: Any) -> None:
 
 def _look(app: Celery) -> None:
     while not _stop.wait(SECONDS):
-        app.send_task("tasks.jobs.sweep", expires=SECONDS, retry=False)
+        try:
+            app.send_task("tasks.jobs.sweep", expires=SECONDS, retry=False)
+        except Exception as error:  # a broker that is away; the next look may find it again
+            logger.warning("the broker took no sweep: %s", error)
