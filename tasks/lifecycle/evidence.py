@@ -25,7 +25,7 @@ from tasks.targets import TargetType
 from .asking import ask
 from .compose import callback_url
 from .outcomes import learn_task_id
-from .transitions import IllegalTransition, Overtaken, move
+from .transitions import Overtaken, move
 
 LOOKS = (dt.timedelta(seconds=30), dt.timedelta(minutes=2), dt.timedelta(minutes=10))
 """After the attempt: when the device commands are looked through."""
@@ -97,9 +97,11 @@ def abandon(task: Task, actor: User) -> None:
 
 
 def _leave(task: Task, to: State, reason: str, actor: User, **changes: Any) -> None:
+    if task.state != State.UNCONFIRMED:  # SUBMITTING may be queued too, but not by a person
+        raise NotSettled(SETTLED)
     try:
         move(task, to, reason, actor=actor, poll_at=None, **changes)
-    except (Overtaken, IllegalTransition) as error:
+    except Overtaken as error:
         raise NotSettled(SETTLED) from error
 
 
