@@ -420,3 +420,11 @@ def test_a_name_is_asked_for_without_a_lock(serve, operator, times, bells):
     assert wrote
     assert json.loads(task.request_body)["taskName"] == Task.objects.get().name
     assert Task.objects.get().platform_task_id == "t1"
+
+
+def test_a_person_cannot_queue_what_a_worker_is_sending(application, operator, times):
+    """I1: a page from before is still open in a browser; the worker has an attempt on its way."""
+    task = TaskFactory(application=application, state=State.SUBMITTING)
+    with pytest.raises(NotSettled, match="no longer unconfirmed"):
+        lifecycle.resubmit(task, operator)
+    assert Task.objects.get().state == State.SUBMITTING
