@@ -27,6 +27,7 @@ EXIT_CODES: dict[State, int] = {
     State.REFUSED: FAILED,
     State.TIMED_OUT: FAILED,
     State.CANCELLED: FAILED,
+    State.ABANDONED: UNCONFIRMED,
 }
 
 
