@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from tasks import lifecycle
+from tasks.management.commands.submit import EXIT_CODES
+from tasks.management.door import DONE, FAILED, UNCONFIRMED, WAITING
 from tasks.models import Application, Profile, Task
 from tasks.sandbox.catalogue import packages
 from tasks.states import State
@@ -360,3 +363,29 @@ def test_scripts_see_exit_codes_json_and_errors_on_their_own_channels(tmp_path):
     assert CANARY not in "".join(done.stdout + done.stderr for done in (made, bad, queued, shown))
     for path in tmp_path.iterdir():
         assert CANARY.encode() not in path.read_bytes()
+
+
+# What goes before others, and how a wait can end
+
+
+@pytest.mark.parametrize(("given", "priority"), [([], 0), (["--priority", 0], 0), (["--priority", 1], 1)])
+def test_a_task_may_go_before_others(manage, file, ready, given, priority):
+    manage("submit", file(request()), "--application", "Plant", "--user", "operator", *given)
+    assert Task.objects.get().priority == priority
+
+
+def test_who_may_not_put_a_task_before_others_is_told(manage, file, ready):
+    member = User.objects.create_user("composer")
+    member.user_permissions.add(Permission.objects.get(codename="add_task"))
+    asked = ("submit", file(request()), "--application", "Plant", "--user", "composer")
+    code, _, err = manage(*asked, "--priority", 1)
+    assert code == 2
+    assert err == "--priority: 'composer' may not put a task before others\n"
+    assert not Task.objects.exists()
+    assert manage(*asked)[0] == 0
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_wait_ends_with_a_code_for_every_state(state):
+    assert EXIT_CODES[state] in (DONE, FAILED, UNCONFIRMED, WAITING)
+    assert (EXIT_CODES[state] == DONE) == (state == State.COMPLETE)
