@@ -356,7 +356,7 @@ STEPS = some.one_of(
     phases=[Phase.explicit, Phase.generate],  # to shrink would take minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(lasting=some.booleans(), tasks=some.integers(1, 3), steps=some.lists(STEPS, max_size=25))
+@given(lasting=some.booleans(), tasks=some.integers(1, 3), steps=some.lists(STEPS, max_size=20))
 def test_bells_may_be_lost_doubled_late_and_out_of_order(
     sandbox, times, bells, django_capture_on_commit_callbacks, lasting, tasks, steps
 ):
@@ -392,7 +392,7 @@ def test_bells_may_be_lost_doubled_late_and_out_of_order(
             if step != "drop":
                 run(*bell)
     sandbox.faults()
-    for _ in range(10):  # the broker was emptied; the sweep alone brings everything to its end
+    for _ in range(7):  # the broker was emptied; the sweep alone brings everything to its end
         bells.clear()
         times.on(130)
         open_the_gates()
