@@ -43,3 +43,10 @@ clean:
 
 screenshots: $(VENV)/.dev  ## do the main job in Chromium and photograph every page
 	@$(BIN)/python docs/screenshots.py var/screenshots
+
+SCHEDULES ?= 10000
+SEED ?= 1
+RUNS ?= 1
+
+faults: $(VENV)/.dev ## schedules of faults and the crash matrix: SCHEDULES=10000 SEED=1 RUNS=20
+	@$(BIN)/python -m tests.faults --schedules $(SCHEDULES) --seed $(SEED) --runs $(RUNS)

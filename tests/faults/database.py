@@ -35,4 +35,3 @@ def database(url: str, *, durable: bool = True) -> Iterator[None]:
         connections[ALIAS].close()
         connections.databases[ALIAS] = before
         connections[ALIAS] = kept
-

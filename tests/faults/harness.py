@@ -170,7 +170,9 @@ class Schedule:
         """A device answers, if the platform has the task: perhaps twice, perhaps before we know the taskID."""
         task = self.dice.choice(self.tasks())
         if task.callback_token and self.made(task):
-            body = b'{"deviceId":"%s","commandId":"c","result":{"resultCode":"SENT"}}' % self.devices[0].encode()
+            body = (
+                b'{"deviceId":"%s","commandId":"c","result":{"resultCode":"SENT"}}' % self.devices[0].encode()
+            )
             for _ in range(self.dice.choice((1, 1, 2))):
                 lifecycle.receive([lifecycle.Arrival(task.callback_token, body)])
             self.ring("settle", task.pk)
@@ -215,7 +217,7 @@ class Schedule:
     def begin(self) -> None:
         world, dice = self.world, self.dice
         platform = world.sandbox.platform
-        self.automatic = dice.random() < 0.5
+        self.automatic = dice.random() < 0.3
         for kept in (platform.tasks, platform.names, platform.sisters, platform.dispatches):
             kept.clear()
         platform.active.clear()
@@ -225,8 +227,10 @@ class Schedule:
         ledger.errors.clear()
         ledger.calls.clear()
         ledger.most_logins = 0
-        names = "forever" if self.automatic else dice.choice(("off", "unfinished", "forever"))
-        platform.config = dataclasses.replace(platform.config, unique_names=names, batch_in_commands=dice.random() < 0.5)
+        names = "forever" if self.automatic else dice.choice(("off", "off", "off", "unfinished", "forever"))
+        platform.config = dataclasses.replace(
+            platform.config, unique_names=names, batch_in_commands=dice.random() < 0.5
+        )
         platform.faults.dice.seed(self.seed)
         for model in (Callback, Attempt, Task, Call, Application):
             model.objects.all().delete()
@@ -257,7 +261,11 @@ class Schedule:
             if dice.random() < 0.35:
                 rule: dict[str, Any] = {"action": "error", "code": dice.choice(CODES)}
             elif dice.random() < 0.1:
-                rule = {"action": "redirect", "location": "http://127.0.0.1:9/", "status": dice.choice((301, 302, 307))}
+                rule = {
+                    "action": "redirect",
+                    "location": "http://127.0.0.1:9/",
+                    "status": dice.choice((301, 302, 307)),
+                }
             else:
                 rule = {"action": dice.choices(UNKNOWN, (8, 6, 3, 3, 3, 1, 1, 1))[0]}
                 if rule["action"] == "drip":
@@ -285,7 +293,9 @@ class Schedule:
                 return
             if self.application.unfinished_limit < 10:
                 self.end_some()
-            moments = [moment for row in waiting.values_list("due_at", "lease_until", "poll_at") for moment in row]
+            moments = [
+                moment for row in waiting.values_list("due_at", "lease_until", "poll_at") for moment in row
+            ]
             ahead = [(moment - self.world.now()).total_seconds() for moment in moments if moment]
             self.world.offset += max(min((seconds for seconds in ahead if seconds > 0), default=20), 5)
 

@@ -47,7 +47,9 @@ class Counts:
         return ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in shown.items())
 
 
-def check(counts: Counts, tasks: Iterable[Task], creates: Iterable[dict[str, Any]], overlaps: Iterable[str]) -> None:
+def check(
+    counts: Counts, tasks: Iterable[Task], creates: Iterable[dict[str, Any]], overlaps: Iterable[str]
+) -> None:
     """Count, and note what is broken, for ``tasks`` at rest; ``creates`` as the ledger shows them."""
     received: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in creates:
@@ -61,7 +63,9 @@ def check(counts: Counts, tasks: Iterable[Task], creates: Iterable[dict[str, Any
         counts.creates += len(made)
         lingers = any(fault in (entry["fault"] or "") for entry in posts for fault in LINGERING)
         broken = _broken(counts, task, posts, made, overlaps=task.name in overlapping and not lingers)
-        counts.broken += [f"{what}: task {task.name} {task.state} ({task.reason}), made {made}" for what in broken]
+        counts.broken += [
+            f"{what}: task {task.name} {task.state} ({task.reason}), made {made}" for what in broken
+        ]
 
 
 def _broken(
@@ -89,9 +93,10 @@ def _broken(
         counts.unsettled += 1
         if not task.attempts.exists():
             yield "I5 doubt without an attempt"
-    if task.attempts.filter(outcome="outcome unknown").exists() or task.transitions.filter(
-        to_state=State.UNCONFIRMED
-    ).exists():
+    if (
+        task.attempts.filter(outcome="outcome unknown").exists()
+        or task.transitions.filter(to_state=State.UNCONFIRMED).exists()
+    ):
         counts.unknown += 1
     if overlaps:
         yield "I7 two requests in flight"

@@ -42,7 +42,9 @@ def expected(point: str, *, lasting: bool) -> Expected:
 def crash(site: Site, point: str, *, lasting: bool = True) -> Counts:
     """Let a worker die at this point with one task, and count what came of it."""
     lasting = lasting or point == "P7"
-    Application.objects.filter(pk=site.application.pk).update(lasting_names=lasting, failures=0, open_until=None)
+    Application.objects.filter(pk=site.application.pk).update(
+        lasting_names=lasting, failures=0, open_until=None
+    )
     site.application.refresh_from_db()
     site.proxy.spoils.clear()
     plan = None
@@ -71,7 +73,9 @@ def crash(site: Site, point: str, *, lasting: bool = True) -> Counts:
     check(counts, [task], site.entries(task), site.sandbox.platform.ledger.overlaps)
     found = len(site.made(task)), task.state in states, bool(task.platform_task_id)
     if found != (creates, True, known):
-        counts.broken.append(f"expected {creates} {sorted(states)} {known}, found {found} {task.state} {task.reason}")
+        counts.broken.append(
+            f"expected {creates} {sorted(states)} {known}, found {found} {task.state} {task.reason}"
+        )
     with contextlib.suppress(lifecycle.NotSettled):  # a later case must not probe it
         lifecycle.abandon(task, site.author)
     counts.broken = [f"{point} lasting={lasting}: {what}" for what in counts.broken]
@@ -90,7 +94,9 @@ def whole(runs: int) -> Counts:
     """The whole matrix; its six columns side by side."""
     total = Counts()
     with ProcessPoolExecutor(3, multiprocessing.get_context("spawn"), initializer=prepare) as pool:
-        columns = [pool.submit(column, database, broker, runs) for database in DATABASES for broker in BROKERS]
+        columns = [
+            pool.submit(column, database, broker, runs) for database in DATABASES for broker in BROKERS
+        ]
         for each in as_completed(columns):
             total += each.result()
             print(f"Crash matrix: {total}", flush=True)

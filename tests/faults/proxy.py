@@ -77,7 +77,13 @@ class Proxy:
                 back.join(120)
 
     def _pass(
-        self, source: socket.socket, sink: socket.socket, data: bytes, most: int, spoil: Spoil, over: threading.Event
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        data: bytes,
+        most: int,
+        spoil: Spoil,
+        over: threading.Event,
     ) -> None:
         down = most == spoil.down and not data
         passed = 0

@@ -22,7 +22,11 @@ RUNS_AS = "nobody"
 
 def binary(name: str, *folders: str) -> str:
     """Its path; a skip where it is missing, and a failure where CI must have it."""
-    places = [os.environ.get("PATH", ""), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin"))), *folders]
+    places = [
+        os.environ.get("PATH", ""),
+        *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin"))),
+        *folders,
+    ]
     if found := shutil.which(name, path=os.pathsep.join(places)):
         return found
     if os.environ.get("CI"):

@@ -24,7 +24,10 @@ class Shorter(AppConfig):
         from tasks import crash
         from tasks.platform import client
 
-        modules = {name: import_module(f"tasks.lifecycle.{name}") for name in ("submit", "evidence", "outcomes", "breaker")}
+        modules = {
+            name: import_module(f"tasks.lifecycle.{name}")
+            for name in ("submit", "evidence", "outcomes", "breaker")
+        }
         modules["submit"].LEASE = dt.timedelta(seconds=LEASE)
         modules["evidence"].QUIET = dt.timedelta(seconds=QUIET)
         modules["outcomes"].FIRST_EVIDENCE = dt.timedelta(seconds=0.5)

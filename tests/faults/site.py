@@ -87,7 +87,9 @@ class Site:
         return process
 
     def celery(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "CELERY_"))}
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "CELERY_"))
+        }
         env |= {
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             "PYTHONPATH": str(ROOT),
@@ -139,13 +141,19 @@ def children(pid: int) -> list[int]:
 def running_site(database_url: str = "", broker_url: str = "") -> Iterator[Site]:
     """Empty addresses are the embedded database and broker."""
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="muster-site-", ignore_cleanup_errors=True)))
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="muster-site-", ignore_cleanup_errors=True)
+            )
+        )
         (folder / "crashes").mkdir()
         database_url = database_url or f"sqlite:///{folder / 'muster.sqlite3'}"
         broker_url = broker_url or f"sqlite-broker:///{folder / 'broker.sqlite3'}"
         stack.enter_context(database(database_url))
         stack.enter_context(mock.patch.object(bells, "current_app", _producer(broker_url)))
-        sandbox = stack.enter_context(running_sandbox(unfinished_limit=MANY, mix=(1, 0, 0, 0, 0), strict=True))
+        sandbox = stack.enter_context(
+            running_sandbox(unfinished_limit=MANY, mix=(1, 0, 0, 0, 0), strict=True)
+        )
         proxy = stack.enter_context(running_proxy(sandbox.url))
         application = Application.objects.create(
             name="faults", url=proxy.url, app_id=sandbox.app_id, secret=sandbox.secret,
@@ -168,6 +176,10 @@ def _producer(broker_url: str) -> Celery:
     app.conf.broker_url = broker_url
     timeouts = {"socket_timeout": 5, "socket_connect_timeout": 2}
     app.conf.broker_transport_options = (
-        timeouts if broker_url.startswith("redis") else {"confirm_publish": True} if "amqp" in broker_url else {}
+        timeouts
+        if broker_url.startswith("redis")
+        else {"confirm_publish": True}
+        if "amqp" in broker_url
+        else {}
     )
     return app

@@ -91,7 +91,9 @@ def test_q09_a_worker_asked_to_stop_finishes_the_request_that_is_on_its_way(site
 
 def test_q12_two_beats_do_what_one_does(site):
     beats = [
-        site.celery("beat", "--pidfile", "", "--schedule", str(site.folder / f"beat{number}"), "--max-interval", "1")
+        site.celery(
+            "beat", "--pidfile", "", "--schedule", str(site.folder / f"beat{number}"), "--max-interval", "1"
+        )
         for number in range(2)
     ]
     try:
