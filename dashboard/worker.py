@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import logging
 import threading
 from typing import Any
 
 from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
-
-logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +34,6 @@ def _end(**_: Any) -> None:
 def _look(app: Celery) -> None:
     while not _stop.wait(SECONDS):
         try:
-            try:
             app.send_task("tasks.jobs.sweep", expires=SECONDS, retry=False)
-        except Exception as error:
-            logger.warning("the broker did not take a sweep, the next try is soon: %s", error)
         except Exception as error:  # a broker that is away; the next look may find it again
             logger.warning("the broker took no sweep: %s", error)
