@@ -66,7 +66,11 @@ def test_an_unusual_compression_is_refused(method: int):
     assert "use plain zip compression" in refusal(packed(("x.json", b"{}"), method=method))
 
 
-@pytest.mark.parametrize("data", [GOOD[:-30], GOOD[:40], b"PK\x03\x04", b"hello", GOOD[100:]])
+@pytest.mark.parametrize(
+    "data",
+    [GOOD[:-30], GOOD[:40], b"PK\x03\x04", b"hello", GOOD[100:]],
+    ids=["no end", "a start", "a mark", "no archive", "no start"],  # its bytes hold the time it was packed
+)
 def test_a_damaged_archive_is_refused(data: bytes):
     assert "damaged" in refusal(data)
 
