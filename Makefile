@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test setup lint lock screenshots clean
+.PHONY: run test setup lint lock screenshots faults clean
 
 run: setup          ## set up, start everything, print the address
 	@$(BIN)/python manage.py up $(ARGS)
@@ -49,4 +49,5 @@ SEED ?= 1
 RUNS ?= 1
 
 faults: $(VENV)/.dev ## schedules of faults and the crash matrix: SCHEDULES=10000 SEED=1 RUNS=20
+	@$(BIN)/python -m pytest -m faults tests/faults
 	@$(BIN)/python -m tests.faults --schedules $(SCHEDULES) --seed $(SEED) --runs $(RUNS)

@@ -20,7 +20,7 @@ from . import servers
 from .matrix import EXISTS
 from .site import running_site
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.faults]
 
 
 def test_q01_a_message_that_comes_ten_times_sends_once(site):

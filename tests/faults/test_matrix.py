@@ -14,6 +14,7 @@ DIAGONAL = [
 
 
 @pytest.mark.processes
+@pytest.mark.faults
 @pytest.mark.parametrize(("database", "broker", "points"), DIAGONAL)
 def test_s30_a_worker_killed_at_any_point_neither_doubles_nor_loses(database, broker, points):
     with running(database, broker) as site:

@@ -99,6 +99,7 @@ def test_many_workers_send_one_task_to_a_platform_that_failed(sandbox, applicati
 def test_a_storm_of_errors_costs_each_task_one_request_at_most(sandbox, application, times, bells):
     """S17: five minutes of it over fifty tasks."""
     Application.objects.update(unfinished_limit=100)
+    sandbox.configure(unfinished_limit=100)
     for _ in range(50):
         TaskFactory(application=application, devices=sandbox.devices(1))
     sandbox.faults({"route": "create", "action": "error", "code": "50252"})
