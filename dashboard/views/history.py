@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
-from django.db.models import Count
 from django.http import HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_GET, require_safe
 
 from dashboard.export import csv_of
-from dashboard.forms.history import OPEN_STATES, HistoryFilter
+from dashboard.forms.history import HistoryFilter
 from dashboard.http import HttpRequest, page
 from dashboard.paging import keyset
 from tasks.models import Application, Task
@@ -33,7 +32,6 @@ def history(request: HttpRequest) -> HttpResponse:
         "paging": found,
         "live": found.is_first and any(not task.is_final for task in found.rows),
         "unconfirmed": Task.objects.filter(state="UNCONFIRMED").count(),
-        "open_count": Task.objects.filter(state__in=OPEN_STATES).aggregate(n=Count("id"))["n"],
         "has_applications": Application.objects.exists(),
         "query": request.GET.urlencode(),
     }
