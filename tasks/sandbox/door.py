@@ -36,13 +36,14 @@ def guarded(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespons
 
     async def call(request: web.Request) -> web.StreamResponse:
         platform = request.app[PLATFORM]
-        platform.ledger.called(route.name)
+        ledger = platform.ledger  # whoever starts a new one meanwhile is not told of this call's end
+        ledger.called(route.name)
         try:
             if route.name == "create":
                 return await _recorded(platform, route, request)
             return await _spoilt(platform, route, request)
         finally:
-            platform.ledger.left(route.name)
+            ledger.left(route.name)
 
     return call
 
@@ -57,12 +58,13 @@ async def _recorded(platform: Platform, route: Route, request: web.Request) -> w
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
         return wire.refusal(BY_CODE["50400"])
-    entry = platform.ledger.received(raw)
+    ledger = platform.ledger
+    entry = ledger.received(raw)
     request[ENTRY] = entry
     try:
         return await _spoilt(platform, route, request)
     finally:
-        platform.ledger.closed(entry)
+        ledger.closed(entry)
 
 
 async def _spoilt(platform: Platform, route: Route, request: web.Request) -> web.StreamResponse:

@@ -72,7 +72,7 @@ async def _cut(rule: Rule, request: web.Request, reply: Reply) -> web.StreamResp
 
 
 async def _half(rule: Rule, request: web.Request, reply: Reply) -> web.StreamResponse:
-    body = await _body(reply)
+    body = await _body(reply) or b"{}"  # of an empty answer the first half would be the whole
     response = web.StreamResponse(headers=wire.headers() | {"Content-Length": str(len(body))})
     await response.prepare(request)
     await response.write(body[: max(1, len(body) // 2)])

@@ -26,6 +26,7 @@ from tasks import bells, clock, crash, jobs, lifecycle
 from tasks.models import Application, Attempt, Call, Callback, Task
 from tasks.platform import line
 from tasks.sandbox.config import Pace
+from tasks.sandbox.ledger import Ledger
 from tasks.states import FINAL, State
 from tests.factories import request
 from tests.sandbox import Sandbox, running_sandbox
@@ -221,12 +222,7 @@ class Schedule:
         for kept in (platform.tasks, platform.names, platform.sisters, platform.dispatches):
             kept.clear()
         platform.active.clear()
-        ledger = platform.ledger
-        ledger.creates.clear()
-        ledger.overlaps.clear()
-        ledger.errors.clear()
-        ledger.calls.clear()
-        ledger.most_logins = 0
+        platform.ledger = Ledger()  # answers of the schedule before may still drip into the old one
         names = "forever" if self.automatic else dice.choice(("off", "off", "off", "unfinished", "forever"))
         platform.config = dataclasses.replace(
             platform.config, unique_names=names, batch_in_commands=dice.random() < 0.5

@@ -44,6 +44,12 @@ def test_half_an_answer_is_followed_by_a_reset(sandbox):
     assert sandbox.state()["tasks_total"] == 1
 
 
+def test_half_of_an_empty_answer_is_not_the_whole(sandbox):
+    sandbox.faults({"route": "create", "action": "half"}, {"route": "create", "action": "empty"})
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        sandbox.create()
+
+
 def test_an_answer_drips(sandbox):
     sandbox.login()
     sandbox.faults({"route": "create", "action": "drip", "seconds": 0.01})
