@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test setup lint lock screenshots faults clean
+.PHONY: run test setup lint lock screenshots faults bench clean
 
 run: setup          ## set up, start everything, print the address
 	@$(BIN)/python manage.py up $(ARGS)
@@ -43,6 +43,9 @@ clean:
 
 screenshots: $(VENV)/.dev  ## do the main job in Chromium and photograph every page
 	@$(BIN)/python docs/screenshots.py var/screenshots
+
+bench: $(VENV)/.dev  ## figures beside their baselines: ARGS="receive history" for some of them
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 SCHEDULES ?= 10000
 SEED ?= 1

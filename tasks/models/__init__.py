@@ -7,6 +7,7 @@ from .catalogue import Device, Group, Profile
 from .draft import DeviceList, Draft
 from .history import Attempt, Transition
 from .result import Result
+from .tally import Tally
 from .task import Task
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Group",
     "Profile",
     "Result",
+    "Tally",
     "Task",
     "Transition",
 ]

@@ -88,6 +88,11 @@ class Task(models.Model):
     fence = models.PositiveIntegerField(default=0)
     platform_task_id = models.CharField("taskID", max_length=128, blank=True, default="")
     platform_status = models.CharField(max_length=32, blank=True, default="")
+    platform_counts = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What the platform counted when last asked: total, success, fail, timeout, expired.",
+    )
     poll_at = models.DateTimeField(null=True, blank=True)
     poll_page = models.PositiveIntegerField(default=0, help_text="Where reading the details goes on.")
     error_code = models.CharField(max_length=32, blank=True, default="")
@@ -98,6 +103,9 @@ class Task(models.Model):
         null=True, blank=True, help_text="Devices, where their number is known."
     )
     counts = models.JSONField(default=dict, blank=True, help_text="Results by status, kept by settling.")
+    last_push_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the newest settled push was received."
+    )
     listed = models.BooleanField(default=False, help_text="Every device of the list has its result row.")
 
     created_at = models.DateTimeField(default=timezone.now)
@@ -187,11 +195,6 @@ class Task(models.Model):
     @property
     def is_final(self) -> bool:
         return self.state in FINAL
-
-    @property
-    def heard(self) -> int:
-        """Devices of which anything at all is known."""
-        return sum(count for status, count in self.counts.items() if status)
 
     @property
     def answered(self) -> int:

@@ -341,7 +341,8 @@ def test_eight_workers_settle_like_one():
 def test_every_listed_device_can_be_seen_before_it_says_a_word(task):
     assert settled(task).counts == {"": 3}
     assert [row.device_id for row in task.results.all()] == ["d1", "d2", "d3"]
-    assert (task.heard, task.answered) == (0, 0)
+    assert task.answered == 0
+    assert set(task.counts) <= {""}
 
 
 def test_a_task_is_complete_with_its_last_answer(task):
