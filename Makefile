@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test setup lint lock screenshots faults bench clean
+.PHONY: run test setup lint lock screenshots faults bench mutants clean
 
 run: setup          ## set up, start everything, print the address
 	@$(BIN)/python manage.py up $(ARGS)
@@ -46,6 +46,9 @@ screenshots: $(VENV)/.dev  ## do the main job in Chromium and photograph every p
 
 bench: $(VENV)/.dev  ## figures beside their baselines: ARGS="receive history" for some of them
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+mutants: $(VENV)/.dev ## change the code that decides in every small way; the tests must notice (an hour on two cores)
+	@$(BIN)/mutmut run && $(BIN)/mutmut results
 
 SCHEDULES ?= 10000
 SEED ?= 1
