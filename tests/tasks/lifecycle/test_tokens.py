@@ -43,6 +43,8 @@ def test_a_token_another_worker_has_renewed_is_not_thrown_away(sandbox, applicat
     tokens.discard(application, "older")
     assert tokens.access_token(application) == new
     tokens.discard(application, new)
+    kept = Application.objects.get()
+    assert (kept.access_token, kept.token_expires_at) == ("", None)
     assert tokens.access_token(application) != new
     assert sandbox.ledger()["logins"] == 2
 

@@ -65,6 +65,7 @@ def test_s14_a_200_without_a_task_id_is_unknown(serve, body):
     with pytest.raises(OutcomeUnknown) as caught:
         create(serve(saying(200, body)))
     assert (caught.value.reason, caught.value.status, caught.value.sent) == ("bad answer", 200, True)
+    assert "taskID" in str(caught.value) or "not the one that the API page describes" in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206])
