@@ -97,6 +97,9 @@ DATABASES = {
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
+    # Callbacks have a file of their own: a long write elsewhere never holds up the receiver.
+    DATABASES["inbox"] = DATABASES["default"] | {"NAME": DATA_DIR / "inbox.sqlite3"}
+DATABASE_ROUTERS = ["tasks.models.callback.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

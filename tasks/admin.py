@@ -143,12 +143,27 @@ class ResultAdmin(ReadOnly):
 
 @admin.register(Callback)
 class CallbackAdmin(ReadOnly):
-    list_display = ["id", "task_id", "received_at", "state", "seen", "remote_address", "problem"]
+    list_display = ["id", "task_number", "received_at", "state", "seen", "remote_address", "problem"]
     list_filter = ["state"]
-    search_fields = ["=task__id", "body_sha256", "remote_address"]
+    search_fields = ["task_id"]
+    search_help_text = "The number of a task."
     date_hierarchy = "received_at"
     exclude = ["body"]
     readonly_fields = ["text"]
+
+    @admin.display(description="task")
+    def task_number(self, callback: Callback) -> int:
+        return callback.task_id
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Callback], search_term: str
+    ) -> tuple[QuerySet[Callback], bool]:
+        """No join: tasks are in another database."""
+        number = search_term.strip().removeprefix("#")
+        if not number:
+            return queryset, False
+        known = number.isdecimal() and len(number) <= 18
+        return (queryset.filter(task_id=number) if known else queryset.none()), False
 
 
 @admin.register(Profile)

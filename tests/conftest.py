@@ -27,9 +27,20 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
     """SQLite in a file, as in production: threads have connections of their own and wait for each other."""
     from django.conf import settings
 
-    database = settings.DATABASES["default"]
-    if database["ENGINE"] == "django.db.backends.sqlite3":
-        database.setdefault("TEST", {})["NAME"] = str(Path(settings.DATA_DIR) / "test.sqlite3")
+    for alias, database in settings.DATABASES.items():
+        if database["ENGINE"] == "django.db.backends.sqlite3":
+            name = Path(settings.DATA_DIR) / f"test-{alias}.sqlite3"
+            database.setdefault("TEST", {})["NAME"] = str(name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that may use the database may use all of them: callbacks have their own."""
+    for item in items:
+        marker = item.get_closest_marker("django_db") or pytest.mark.django_db().mark
+        fixtures = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("django_db") or {"db", "transactional_db", "live_server"} & {*fixtures}:
+            every = pytest.mark.django_db(*marker.args, **{"databases": "__all__"} | marker.kwargs)
+            item.add_marker(every, append=False)
 
 
 class Bells(list[tuple[str, int]]):

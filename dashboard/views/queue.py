@@ -16,7 +16,7 @@ from dashboard.views.history import view_permission
 from tasks import lifecycle
 from tasks.lifecycle import budget, evidence
 from tasks.lifecycle import queue as domain
-from tasks.models import Application, Task
+from tasks.models import Application, Callback, Task
 from tasks.states import State
 
 SHOWN = 30
@@ -55,12 +55,12 @@ def _board(application: Application) -> dict[str, object]:
 def attention(request: HttpRequest) -> HttpResponse:
     """Tasks that wait for a person, with what is known of them; and tasks that run without a known taskID."""
     tasks = Task.objects.light().select_related("application", "author")
-    doubtful = tasks.filter(state=State.UNCONFIRMED).annotate(
-        pushes=Count("callbacks"), attempted=Max("attempts__started_at")
-    )
+    doubtful = tasks.filter(state=State.UNCONFIRMED).annotate(attempted=Max("attempts__started_at"))[:200]
+    kept = Callback.objects.filter(task__in=[task.pk for task in doubtful]).order_by().values_list("task_id")
+    pushes = dict(kept.annotate(Count("pk")))
     nameless = tasks.filter(state=State.RUNNING, platform_task_id="")
     context = {
-        "doubtful": [(task, evidence.quiet_since(task)) for task in doubtful[:200]],
+        "doubtful": [(task, evidence.quiet_since(task), pushes.get(task.pk, 0)) for task in doubtful],
         "nameless": nameless[:200],
     }
     return page(request, "attention", context)

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from tasks.models import Callback, Task
+from tasks.models.callback import inbox
 
 MOST_BYTES = 256 * 1024
 """The largest push that is kept; a larger one is not a command's answer."""
@@ -42,12 +43,13 @@ def receive(arrivals: Sequence[Arrival]) -> list[int | None]:
         if arrival.token in tasks
     ]
     if known:
-        with transaction.atomic():
+        with transaction.atomic(using=inbox()):
             _keep(known)
     return [tasks.get(arrival.token) for arrival in arrivals]
 
 
 def _keep(known: Iterable[tuple[int, bytes, str]]) -> None:
+    connection = connections[inbox()]
     table = connection.ops.quote_name(Callback._meta.db_table)
     now = timezone.now()
     seen = Counter((task_id, body) for task_id, body, _ in known)

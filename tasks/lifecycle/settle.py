@@ -10,6 +10,7 @@ from django.db import transaction
 from tasks import clock
 from tasks.bells import ring
 from tasks.models import Callback, Result, Task
+from tasks.models.callback import inbox
 from tasks.platform import pushes
 from tasks.states import State
 
@@ -24,6 +25,7 @@ TURN_SECONDS = 30
 def settle(task_id: int) -> None:
     """Settle every callback kept for the task. A crash leaves whole batches undone, never half ones."""
     if not Task.objects.filter(pk=task_id).exists():
+        Callback.objects.filter(task_id=task_id).delete()  # a push that crossed with the pruning of its task
         return
     list_devices(task_id)
     over = time.monotonic() + TURN_SECONDS
@@ -34,20 +36,19 @@ def settle(task_id: int) -> None:
 
 
 def _settle_batch(task_id: int) -> bool:
-    """Settle the oldest callbacks in one transaction; True while there may be more."""
+    """Settle the oldest callbacks: their effect in one transaction, then their marks; True while there may be more."""
     with transaction.atomic():
         task = Task.objects.light().select_for_update().get(pk=task_id)
         callbacks = list(task.callbacks.filter(state=Callback.State.NEW).order_by("id")[:BATCH])
-        observations, settled = [], []
+        observations, settled, malformed = [], [], []
         for callback in callbacks:
             try:
                 push = pushes.parse(bytes(callback.body))
             except pushes.Malformed as error:
-                Callback.objects.filter(pk=callback.pk).update(
-                    state=Callback.State.QUARANTINED, problem=str(error)[:300]
-                )
+                malformed.append((callback.pk, str(error)))
                 continue
             settled.append(callback.pk)
+            task.last_push_at = max(filter(None, (task.last_push_at, callback.received_at)))
             observations.append(
                 Observation(
                     device_id=push.device_id,
@@ -58,15 +59,24 @@ def _settle_batch(task_id: int) -> bool:
                     detail=push.detail,
                 )
             )
-        Callback.objects.filter(pk__in=settled).update(state=Callback.State.SETTLED)
         apply(task, observations)
+        task.save(update_fields=["last_push_at"])
         conclude(task)
+    _mark(settled, malformed)  # a crash before this has the batch settled once more, without effect
     return len(callbacks) == BATCH
+
+
+def _mark(settled: list[int], malformed: list[tuple[int, str]]) -> None:
+    """Note in the inbox what became of callbacks: briefly, for the receiver waits meanwhile."""
+    with transaction.atomic(using=inbox()):
+        Callback.objects.filter(pk__in=settled).update(state=Callback.State.SETTLED)
+        for pk, problem in malformed:
+            Callback.objects.filter(pk=pk).update(state=Callback.State.QUARANTINED, problem=problem[:300])
 
 
 def conclude(task: Task) -> None:
     """Move the task as far as its results prove: an answer proves that it exists, all of them that it is over."""
-    if task.state == State.UNCONFIRMED and task.callbacks.filter(state=Callback.State.SETTLED).exists():
+    if task.state == State.UNCONFIRMED and task.last_push_at:
         move(
             task,
             State.RUNNING,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from itertools import islice
 
 from django.db import transaction
 from django.db.models import Min, Q
@@ -29,16 +31,24 @@ def sweep() -> None:
         ring("submit", task_id)  # one for each application: its queue decides
     for task_id in Task.objects.in_doubt(now).values_list("pk", flat=True)[:MOST]:
         ring("seek_evidence", task_id)
-    callbacks = Callback.objects.values("task_id")
-    unsettled = (
-        Q(pk__in=callbacks.filter(state=Callback.State.NEW))
-        | Q(listed=False, state=State.RUNNING)
-        | Q(state=State.UNCONFIRMED, pk__in=callbacks.filter(state=Callback.State.SETTLED))  # they prove it
-    )
-    for task_id in Task.objects.filter(unsettled).values_list("pk", flat=True)[:MOST]:
+    proven = Q(state=State.UNCONFIRMED, last_push_at__isnull=False)  # by an answer at its own address
+    unsettled = Task.objects.filter(Q(listed=False, state=State.RUNNING) | proven)
+    for task_id in {*islice(_with_news(), MOST), *unsettled.values_list("pk", flat=True)[:MOST]}:
         ring("settle", task_id)
     for task_id in Task.objects.to_reconcile(now).values_list("pk", flat=True)[:MOST]:
         ring("reconcile", task_id)
+
+
+def _with_news() -> Iterator[int]:
+    """Tasks with callbacks to be settled: one step down the index for each, however many callbacks wait."""
+    new = (
+        Callback.objects.filter(state=Callback.State.NEW)
+        .order_by("task_id")
+        .values_list("task_id", flat=True)
+    )
+    task_id: int | None = 0
+    while (task_id := new.filter(task_id__gt=task_id).first()) is not None:
+        yield task_id
 
 
 def _take_back(task: Task, now: dt.datetime) -> None:

@@ -1,8 +1,14 @@
-"""A push as we received it: raw, kept before it is answered, settled later."""
+"""A push as we received it: raw, kept before it is answered, settled later.
+
+With SQLite, callbacks live in a file of their own, the database ``inbox``: whoever settles or edits never holds up
+the receiver. So no query joins them with anything else, and nothing is deleted with them by itself.
+"""
 
 from __future__ import annotations
 
-from django.db import models
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models import Q
 from django.utils import timezone
 
@@ -18,7 +24,9 @@ class Callback(models.Model):
         QUARANTINED = "QUARANTINED"
 
     id = models.BigAutoField(primary_key=True)
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="callbacks")
+    task = models.ForeignKey(
+        Task, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="callbacks"
+    )
     body = models.BinaryField()
     body_sha256 = models.CharField(max_length=64)
     remote_address = models.CharField(max_length=64, blank=True)
@@ -47,3 +55,29 @@ class Callback(models.Model):
     def text(self) -> str:
         """The body for display: UTF-8, with what is not shown as its escape."""
         return bytes(self.body).decode("utf-8", "backslashreplace")
+
+
+INBOX = "inbox"
+
+
+def inbox() -> str:
+    """The database of the callbacks: one of their own where there is one, else that of everything."""
+    return INBOX if INBOX in connections.databases else DEFAULT_DB_ALIAS
+
+
+class Router:
+    """Callbacks go to the inbox and nothing else does; see ``DATABASE_ROUTERS``."""
+
+    def db_for_read(self, model: type[models.Model], **hints: Any) -> str:
+        return inbox() if model._meta.label_lower == CALLBACK else DEFAULT_DB_ALIAS
+
+    db_for_write = db_for_read
+
+    def allow_relation(self, one: models.Model, other: models.Model, **hints: Any) -> bool:
+        return True
+
+    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool:
+        return db == (inbox() if f"{app_label}.{model_name}" == CALLBACK else DEFAULT_DB_ALIAS)
+
+
+CALLBACK = Callback._meta.label_lower

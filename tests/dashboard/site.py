@@ -91,8 +91,8 @@ class Site:
         return self.talk("\r\n".join(lines).encode() + b"\r\n\r\n" + body)[0]
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self.folder / "muster.sqlite3", timeout=20)
+    def database(self, name: str = "inbox") -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self.folder / f"{name}.sqlite3", timeout=20)
         try:
             yield connection
             connection.commit()
@@ -101,13 +101,11 @@ class Site:
 
     def bodies(self, token: str) -> dict[bytes, int]:
         """Every body kept for the task of this token, and how often it came."""
-        with self.database() as connection:
-            rows = connection.execute(
-                "SELECT c.body, c.seen FROM tasks_callback c JOIN tasks_task t ON t.id = c.task_id"
-                " WHERE t.callback_token = ?",
-                [token],
+        with self.database("muster") as tasks, self.database() as inbox:
+            task = tasks.execute("SELECT id FROM tasks_task WHERE callback_token = ?", [token]).fetchone()
+            return dict(
+                inbox.execute("SELECT body, seen FROM tasks_callback WHERE task_id = ?", task).fetchall()
             )
-            return dict(rows.fetchall())
 
     def memory(self) -> int:
         """Resident bytes of the process (Linux)."""

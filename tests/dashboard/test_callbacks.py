@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connections
 from django.test import Client
 
 from tasks.lifecycle.receive import MOST_BYTES
 from tasks.models import Callback, Task
+from tasks.models.callback import inbox
 
 from .site import Site, answered, running_site, seeded
 
@@ -308,14 +309,14 @@ def test_nothing_is_acknowledged_while_the_database_cannot_keep_it(
 def test_the_view_acknowledges_nothing_while_the_database_cannot_keep_it(client: Client, task: Task) -> None:
     """C26."""
     path = f"/callbacks/{task.callback_token}/"
-    with connection.cursor() as cursor:
+    with connections[inbox()].cursor() as cursor:
         cursor.execute("ALTER TABLE tasks_callback RENAME TO away")
     try:
         answer = client.generic("POST", path, PUSH)
         assert answer.status_code == 503
         assert 0 < int(answer["Retry-After"]) <= 5
     finally:
-        with connection.cursor() as cursor:
+        with connections[inbox()].cursor() as cursor:
             cursor.execute("ALTER TABLE away RENAME TO tasks_callback")
     assert client.generic("POST", path, PUSH).status_code == 200
     assert Callback.objects.count() == 1
