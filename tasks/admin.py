@@ -74,15 +74,12 @@ class TaskAdmin(ReadOnly):
     search_fields = ["name", "platform_task_id", "method"]
     date_hierarchy = "created_at"
     list_select_related = ["application", "author"]
-    exclude = ["request_body", "callback_token"]
-    readonly_fields = ["request"]
+    exclude = ["callback_token"]
+    readonly_fields = ["sent"]
     inlines = [TransitionInline, AttemptInline]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
-        return super().get_queryset(request).defer("request_body")
-
     @admin.display(description="request as sent (callback secret masked)")
-    def request(self, task: Task) -> SafeString:
+    def sent(self, task: Task) -> SafeString:
         shown = task.masked(task.request_body)
         cut = f" … ({len(shown):,} characters)" if len(shown) > SHOWN else ""
         return format_html("<pre class='request'>{}{}</pre>", shown[:SHOWN], cut)
@@ -108,9 +105,6 @@ class AttemptAdmin(ReadOnly):
     date_hierarchy = "started_at"
     list_select_related = ["task"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        return super().get_queryset(request).defer("task__request_body")
-
 
 @admin.register(Transition)
 class TransitionAdmin(ReadOnly):
@@ -119,9 +113,6 @@ class TransitionAdmin(ReadOnly):
     search_fields = ["=task__id", "reason"]
     date_hierarchy = "at"
     list_select_related = ["task", "actor"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Transition]:
-        return super().get_queryset(request).defer("task__request_body")
 
 
 @admin.register(Result)

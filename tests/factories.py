@@ -152,9 +152,13 @@ class TaskFactory(factory.django.DjangoModelFactory):
         return defaults | given
 
     @classmethod
+    def _build(cls, model: type[Task], *args: Any, **given: Any) -> Task:
+        return model(**{name: value for name, value in given.items() if name != "request_body"})
+
+    @classmethod
     def _create(cls, model: type[Task], *args: Any, **given: Any) -> Task:
-        task = model(**given)
-        transitions.begin(task, "composed", actor=task.author)
+        body, task = given["request_body"], cls._build(model, **given)
+        transitions.begin(task, "composed", actor=task.author, body=body)
         return task
 
 

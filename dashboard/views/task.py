@@ -181,13 +181,12 @@ def _results_of(found: Task, request: HttpRequest) -> dict[str, Any]:
 
 
 def _timeline_of(found: Task) -> dict[str, Any]:
-    body = Task.objects.only("request_body", "callback_token").get(pk=found.pk)
     return {
         "transitions": found.transitions.select_related("actor"),
         "attempts": [
             (attempt, look_up(attempt.http_status, attempt.error_code)) for attempt in found.attempts.all()
         ],
-        "request_shown": _shown(body),
+        "request_shown": _shown(found),
     }
 
 

@@ -80,11 +80,10 @@ def compose(
         state=State.QUEUED,
         reason="waiting for a worker",
         due_at=clock.now(),
-        request_body=wire.dumps(body),
     )
     try:
         with transaction.atomic():
-            transitions.begin(task, "composed", actor=author)
+            transitions.begin(task, "composed", actor=author, body=wire.dumps(body))
             transaction.on_commit(lambda: ring("submit", task.pk))
     except IntegrityError:
         # The same form was posted twice at once: the first one made the task.

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from tasks import clock
-from tasks.models import Task, Transition
+from tasks.models import Request, Task, Transition
 from tasks.states import FINAL, TRANSITIONS, State
 
 from . import queue
@@ -22,10 +22,11 @@ class Overtaken(Exception):
     """Another process moved the task first; nothing was changed."""
 
 
-def begin(task: Task, reason: str, *, actor: User | None) -> None:
-    """Save a new task with its first transition."""
+def begin(task: Task, reason: str, *, actor: User | None, body: str) -> None:
+    """Save a new task with what will be sent for it and its first transition."""
     with transaction.atomic():
         task.save(force_insert=True)
+        Request.objects.create(task=task, body=body)
         Transition.objects.create(task=task, to_state=task.state, reason=reason, actor=actor)
 
 

@@ -6,6 +6,7 @@ from .callback import Callback
 from .catalogue import Device, Group, Profile
 from .draft import DeviceList, Draft
 from .history import Attempt, Transition
+from .request import Request
 from .result import Result
 from .tally import Tally
 from .task import Task
@@ -20,6 +21,7 @@ __all__ = [
     "Draft",
     "Group",
     "Profile",
+    "Request",
     "Result",
     "Tally",
     "Task",

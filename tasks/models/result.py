@@ -22,6 +22,7 @@ class Result(models.Model):
     error_text = models.CharField(max_length=500, blank=True, default="")
     source = models.CharField(max_length=4, blank=True, default="", help_text="push or poll")
     unexpected = models.BooleanField(default=False, help_text="Not on the task's list.")
+    anonymous = models.BooleanField(default=False, help_text="Some report of it did not name its command.")
     conflict = models.BooleanField(default=False, help_text="Final answers that contradict each other came.")
     sent_at = models.DateTimeField(null=True, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True)

@@ -41,12 +41,12 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(state=State.UNCONFIRMED, poll_at__lte=now)
 
     def light(self) -> TaskQuerySet:
-        """Without the columns that grow with the number of devices."""
-        return self.defer("request_body")
+        """Without what grows with the number of devices; that is no column of this table."""
+        return self.all()
 
 
 class Task(models.Model):
-    """``state`` is moved by ``lifecycle.transitions.move`` alone. ``request_body`` is what is sent, byte for byte."""
+    """``state`` is moved by ``lifecycle.transitions.move`` alone. What is sent is in its ``request``."""
 
     application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="tasks")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tasks")
@@ -106,14 +106,17 @@ class Task(models.Model):
     last_push_at = models.DateTimeField(
         null=True, blank=True, help_text="When the newest settled push was received."
     )
+    settling_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then a worker has the turn to settle."
+    )
+    settle_tries = models.PositiveSmallIntegerField(
+        default=0, help_text="Times in a row that settling came to nothing."
+    )
     listed = models.BooleanField(default=False, help_text="Every device of the list has its result row.")
 
     created_at = models.DateTimeField(default=timezone.now)
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-
-    # Last on purpose: a row's other columns are then read without walking through megabytes of it.
-    request_body = models.TextField()
 
     objects = TaskQuerySet.as_manager()
 
@@ -191,6 +194,11 @@ class Task(models.Model):
         """``text`` without the secret of the task's callback address."""
         token = self.callback_token
         return text.replace(token, token[:6] + "…") if token else text
+
+    @property
+    def request_body(self) -> str:
+        """What is sent, byte for byte."""
+        return self.request.body
 
     @property
     def is_final(self) -> bool:

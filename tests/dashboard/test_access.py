@@ -185,7 +185,7 @@ def test_the_admin_site_opens_to_auditors_for_reading_and_to_admins_for_applicat
 
 def test_every_model_of_the_domain_is_in_the_admin_matrix_or_private_to_its_author() -> None:
     listed = {path.split("/")[1] for path in ADMIN_MATRIX if path.startswith("tasks/")}
-    assert listed | {"draft", "devicelist", "call", "tally"} == {
+    assert listed | {"draft", "devicelist", "call", "tally", "request"} == {
         m._meta.model_name for m in apps.get_app_config("tasks").get_models()
     }
 

@@ -291,7 +291,7 @@ def test_the_page_asks_the_database_the_same_for_five_tasks_and_for_two_hundred(
             desk.get("/tasks/")
         counts.append(len(queries))
     assert counts[0] == counts[1] <= QUERIES
-    assert not [each["sql"] for each in queries if "request_body" in each["sql"]]
+    assert not [each["sql"] for each in queries if "tasks_request" in each["sql"]]
 
 
 def test_query_strings_are_escaped_in_links(desk: Client, tasks: dict[str, Task]) -> None:
