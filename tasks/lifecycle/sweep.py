@@ -37,7 +37,7 @@ def sweep() -> None:
     )
     for task_id in Task.objects.filter(unsettled).values_list("pk", flat=True)[:MOST]:
         ring("settle", task_id)
-    for task_id in Task.objects.to_reconcile(now).values_list("pk", flat=True)[:MOST]:
+    for task_id in Task.objects.to_reconcile(now).order_by("poll_at").values_list("pk", flat=True)[:MOST]:
         ring("reconcile", task_id)
 
 

@@ -9,6 +9,7 @@ from django.db import connections
 from tasks import lifecycle
 from tasks.lifecycle import Arrival, NotSettled, evidence
 from tasks.models import Application, Attempt, Task
+from tasks.platform.answers import CommandsPage
 from tasks.states import State
 from tasks.targets import TargetType
 from tests.factories import ApplicationFactory, TaskFactory
