@@ -13,6 +13,7 @@ import datetime as dt
 
 from tasks import clock
 from tasks.models import Callback, Task
+from tasks.platform.answers import OVER
 from tasks.states import State
 
 from . import queue
@@ -20,7 +21,7 @@ from . import queue
 SECOND, MINUTE = dt.timedelta(seconds=1), dt.timedelta(minutes=1)
 
 FLOWING = 30 * SECOND
-"""Pushes flow as long as the newest is not older than this, or than a twentieth of the task's age."""
+"""Pushes flow as long as the newest is not older than this; or than a twentieth of the age of a task that goes on."""
 
 RARELY = 5 * MINUTE
 """While they flow."""
@@ -96,8 +97,9 @@ def confirmation() -> dt.datetime:
 
 
 def _quiet_at(task: Task, now: dt.datetime) -> dt.datetime:
-    age = now - (task.submitted_at or task.created_at)
-    return now - silence(task, now) + max(FLOWING, age / 20)
+    over = task.platform_status in OVER
+    trickling = dt.timedelta(0) if over else (now - (task.submitted_at or task.created_at)) / 20
+    return now - silence(task, now) + max(FLOWING, trickling)
 
 
 def _wait(task: Task, now: dt.datetime) -> dt.timedelta:
