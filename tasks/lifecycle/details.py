@@ -73,7 +73,7 @@ def read(task: Task) -> bool:
         if time.monotonic() > over:
             return False
         found = _ask(task, spare=spare, page=task.poll_page, status=task.poll_lists[0])
-        if found.details and found.details == before:
+        if task.poll_page and found.details and found.details == before:
             raise Unfit(f"Page {task.poll_page} of its devices repeats the page before.")
         before = found.details
         _keep_page(task, found)

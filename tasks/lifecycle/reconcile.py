@@ -89,7 +89,7 @@ def _by_id(task: Task) -> None:
         if over:
             _finish(task)
             return
-        _again(task, pace.following(task, now))
+    _again(task, pace.following(task, now))
     if not over:
         _give_up_when_late(task)
 
@@ -124,7 +124,6 @@ def _note(task: Task, status: TaskStatus, now: dt.datetime) -> None:
         "" if known else f"The platform calls its status “{task.platform_status}”, which nobody knows here."
     )
     rows.filter(state=State.RUNNING).update(reason=reason)
-    rows.filter(state=task.state).update(poll_at=pace.following(task, now))
 
 
 def _may_read(task: Task, now: dt.datetime, *, over: bool) -> bool:
