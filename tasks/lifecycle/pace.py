@@ -56,9 +56,8 @@ def due(task: Task, now: dt.datetime) -> dt.datetime | None:
         if now > (task.finished_at or now) + CONFIRMED_FOR:
             return None
         return now + MINUTE if queue.call_wanted(task.application) else now
-    asked_at = task.platform_counts.get("at")
-    if asked_at and flows(task, now):
-        return max(now, min(dt.datetime.fromisoformat(asked_at) + RARELY, _quiet_at(task, now)))
+    if task.counted_at and flows(task, now):
+        return max(now, min(task.counted_at + RARELY, _quiet_at(task, now)))
     return now
 
 

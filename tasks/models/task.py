@@ -216,6 +216,12 @@ class Task(models.Model):
         return sum(self.counts.get(status, 0) for status in FINAL_STATUSES)
 
     @property
+    def counted_at(self) -> dt.datetime | None:
+        """When the platform was last asked for its counters."""
+        at = self.platform_counts.get("at")
+        return dt.datetime.fromisoformat(at) if at else None
+
+    @property
     def disagreement(self) -> str:
         """Once it has ended: in words, where the platform's counters and our results differ; "" otherwise."""
         if not self.is_final or self.platform_status not in OVER or not self.platform_counts:
