@@ -42,7 +42,10 @@ MEANING: dict[State, tuple[str, str]] = {
         "The request was sent but its outcome is not known. Muster will not send it again by itself.",
     ),
     State.RUNNING: ("Running", "The platform has accepted the task; devices are answering."),
-    State.COMPLETE: ("Complete", "Every device has a final answer."),
+    State.COMPLETE: (
+        "Complete",
+        "Every device has a final answer, or the platform says that no more will come.",
+    ),
     State.TIMED_OUT: ("Timed out", "The task's time is over; some devices gave no final answer."),
     State.REFUSED: ("Refused", "The platform refused the request; no device was commanded."),
     State.CANCELLED: ("Cancelled", "Stopped before anything was sent; no device was commanded."),

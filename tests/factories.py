@@ -148,7 +148,9 @@ class TaskFactory(factory.django.DjangoModelFactory):
         if given["state"] == State.SUBMITTING:
             defaults |= {"lease_until": timezone.now() + dt.timedelta(seconds=180), "fence": 1}
         if given["state"] in (State.RUNNING, State.COMPLETE, State.TIMED_OUT):
-            defaults |= {"submitted_at": timezone.now(), "poll_at": timezone.now(), "fence": 1}
+            defaults |= {"submitted_at": timezone.now(), "fence": 1}
+        if given["state"] == State.RUNNING:
+            defaults |= {"poll_at": timezone.now()}
         return defaults | given
 
     @classmethod

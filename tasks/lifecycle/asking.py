@@ -16,15 +16,18 @@ from . import breaker, budget, tokens
 Found = TypeVar("Found")
 
 
-def ask(application: Application, read: Callable[[Connection, str], Found]) -> Found:
-    """What ``read(connection, token)`` gives. Raises PlatformError; none of it does harm, as nothing is created."""
+def ask(application: Application, read: Callable[[Connection, str], Found], *, spare: bool = False) -> Found:
+    """What ``read(connection, token)`` gives. Raises PlatformError; none of it does harm, as nothing is created.
+
+    ``spare`` leaves more of the budget alone; see there.
+    """
     application.refresh_from_db()
     if application.open_until and application.open_until > clock.now():
         raise NotAccepted(
             "The platform does not answer properly; it is left alone for a while.", reason="resting"
         )
     token = tokens.access_token(application)
-    budget.take(application)
+    budget.take(application, spare=spare)
     try:
         found = read(application.connection(), token)
     except PlatformError as error:

@@ -126,13 +126,13 @@ def _shows_in_commands(task: Task) -> bool:
     since = quiet_since(task) - QUIET - BEFORE
     for device_id in devices:
         try:
-            commands = ask(
+            found = ask(
                 task.application,
                 partial(client.device_commands, device_id=device_id, since=since),
             )
         except PlatformError:
             return False
-        if any(command.callback_url == callback_url(task.callback_token) for command in commands):
+        if any(command.callback_url == callback_url(task.callback_token) for command in found.commands):
             _exists(task, "a device command with this task's own callback address is on the platform")
             return True
     return False

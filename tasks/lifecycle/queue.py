@@ -84,6 +84,16 @@ def next_due(application: Application) -> int | None:
     return waiting(application).filter(due_at__lte=clock.now()).values_list("pk", flat=True).first()
 
 
+def slot_wanted(application: Application) -> bool:
+    """Does a task wait for nothing but a place among the unfinished ones?"""
+    return next_due(application) is not None and len(holders(application)) >= application.unfinished_limit
+
+
+def call_wanted(application: Application) -> bool:
+    """Is there a task that could be sent now, if there is a call for it?"""
+    return next_due(application) is not None and len(holders(application)) < application.unfinished_limit
+
+
 def obstacle(application: Application) -> Wait | None:
     """What keeps the next task of this application from being sent; None when nothing does."""
     now = clock.now()

@@ -14,6 +14,7 @@ from tasks.models.callback import inbox
 from tasks.platform import pushes
 from tasks.states import State
 
+from . import pace
 from .results import Observation, apply
 from .transitions import move
 
@@ -87,7 +88,8 @@ def conclude(task: Task) -> None:
             poll_at=clock.now(),
         )
     if task.state == State.RUNNING and task.expected and task.answered >= task.expected:
-        move(task, State.COMPLETE, "every device has a final answer", poll_at=None)
+        confirmed_at = pace.confirmation() if task.platform_task_id else None
+        move(task, State.COMPLETE, "every device has a final answer", poll_at=confirmed_at)
 
 
 def list_devices(task_id: int) -> None:

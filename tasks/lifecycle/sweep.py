@@ -35,7 +35,7 @@ def sweep() -> None:
     unsettled = Task.objects.filter(Q(listed=False, state=State.RUNNING) | proven)
     for task_id in {*islice(_with_news(), MOST), *unsettled.values_list("pk", flat=True)[:MOST]}:
         ring("settle", task_id)
-    for task_id in Task.objects.to_reconcile(now).values_list("pk", flat=True)[:MOST]:
+    for task_id in Task.objects.to_reconcile(now).order_by("poll_at").values_list("pk", flat=True)[:MOST]:
         ring("reconcile", task_id)
 
 

@@ -14,13 +14,16 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.urls import reverse
 from django.utils import timezone
 
-from tasks.platform import wire
+from tasks.platform import counters, wire
+from tasks.platform.answers import OVER
 from tasks.platform.pushes import FINAL_STATUSES
 from tasks.states import FINAL, MEANING, State
 from tasks.targets import LABELS, TargetType
 
 from .application import Application
 from .catalogue import Profile
+
+ASKED_ABOUT = (State.RUNNING, State.COMPLETE, State.TIMED_OUT)
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -33,8 +36,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(state=State.SUBMITTING, lease_until__lt=now)
 
     def to_reconcile(self, now: dt.datetime) -> TaskQuerySet:
-        """Running tasks that the platform should be asked about."""
-        return self.filter(state=State.RUNNING, poll_at__lte=now)
+        """Tasks that the platform should be asked about: running ones, and ended ones it has not confirmed."""
+        return self.filter(state__in=ASKED_ABOUT, poll_at__lte=now)
 
     def in_doubt(self, now: dt.datetime) -> TaskQuerySet:
         """Unconfirmed tasks for which evidence should be looked for."""
@@ -91,10 +94,18 @@ class Task(models.Model):
     platform_counts = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What the platform counted when last asked: total, success, fail, timeout, expired.",
+        help_text="What the platform counted when last asked: total, success, fail, timeout, expired; and when: at.",
     )
     poll_at = models.DateTimeField(null=True, blank=True)
     poll_page = models.PositiveIntegerField(default=0, help_text="Where reading the details goes on.")
+    poll_lists = models.JSONField(
+        default=list, blank=True, help_text="The platform's lists of details that are still to be read."
+    )
+    heard_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When asking last brought news: an answer, or the platform's last word.",
+    )
     error_code = models.CharField(max_length=32, blank=True, default="")
     error_status = models.PositiveSmallIntegerField(null=True, blank=True)
     error_text = models.CharField(max_length=1000, blank=True, default="")
@@ -142,6 +153,9 @@ class Task(models.Model):
             ),
             models.Index(  # history, by taskID
                 fields=["platform_task_id"], name="task_by_task_id", condition=~Q(platform_task_id="")
+            ),
+            models.Index(  # the sweep: whom to ask about
+                fields=["state", "poll_at"], name="task_to_ask", condition=Q(poll_at__isnull=False)
             ),
             models.Index(  # the sweep
                 fields=["state", "due_at"], name="task_open", condition=~Q(state__in=sorted(FINAL))
@@ -208,6 +222,19 @@ class Task(models.Model):
     def answered(self) -> int:
         """Devices with a final answer."""
         return sum(self.counts.get(status, 0) for status in FINAL_STATUSES)
+
+    @property
+    def counted_at(self) -> dt.datetime | None:
+        """When the platform was last asked for its counters."""
+        at = self.platform_counts.get("at")
+        return dt.datetime.fromisoformat(at) if at else None
+
+    @property
+    def disagreement(self) -> str:
+        """Once it has ended: in words, where the platform's counters and our results differ; "" otherwise."""
+        if not self.is_final or self.platform_status not in OVER or not self.platform_counts:
+            return ""
+        return counters.difference(self.platform_counts, self.counts, self.expected)
 
     @property
     def deadline(self) -> dt.datetime | None:

@@ -114,19 +114,23 @@ class DeviceCommand:
     command_id: str
     status: str
     callback_url: str
+    detail: object = None
 
 
-def device_commands(body: Members) -> tuple[DeviceCommand, ...]:
-    """The commands of one page of the device command query."""
-    return tuple(
-        DeviceCommand(
-            _text(item, "deviceId"),
-            _text(item, "commandId"),
-            _text(item, "status"),
-            _text(item, "callbackUrl"),
-        )
-        for item in _items(body, "data")
-    )
+@dataclass(frozen=True)
+class CommandsPage:
+    """Device commands, newest first; ``total`` counts all pages."""
+
+    total: int
+    commands: tuple[DeviceCommand, ...]
+
+
+def commands_page(body: Members) -> CommandsPage:
+    """A page of the device command query."""
+    items = _items(body, "data")
+    pagination = body.get("pagination")
+    total = _number(pagination, "totalSize") if isinstance(pagination, dict) else 0
+    return CommandsPage(max(total, len(items)), tuple(_command(item) for item in items))
 
 
 def task_id(body: Members) -> str:
@@ -156,8 +160,9 @@ def task_status(body: Members) -> TaskStatus:
 
 
 def details_page(body: Members) -> DetailsPage:
-    """A page of sub-tasks."""
-    details = tuple(_detail(item) for item in _items(body, "taskDetails"))
+    """A page of sub-tasks; one that is no object keeps its place as nobody's, so that pages can be counted."""
+    items = _list(body, "taskDetails")
+    details = tuple(_detail(item if isinstance(item, dict) else {}) for item in items)
     return DetailsPage(_total(body, len(details)), details)
 
 
@@ -179,9 +184,7 @@ def groups_page(body: Members) -> GroupsPage:
 
 def members_page(body: Members) -> MembersPage:
     """A page of the ids of a group's devices."""
-    ids = body.get("deviceIds")
-    if not isinstance(ids, list):
-        raise BadAnswer("The answer has no list deviceIds.")
+    ids = _list(body, "deviceIds")
     texts = tuple(clean(item) for item in ids if isinstance(item, str) and item)
     return MembersPage(_total(body, len(ids)), texts)
 
@@ -200,6 +203,18 @@ def _detail(item: Members) -> Detail:
     code, text = _error(item.get("error"))
     output = _unpacked(item.get("output"))
     return Detail(_text(ids, "deviceId"), _text(ids, "commandId"), _text(item, "status"), output, code, text)
+
+
+def _command(item: Members) -> DeviceCommand:
+    result = item.get("result")
+    said = result.get("resultDetail") if isinstance(result, dict) else None
+    return DeviceCommand(
+        _text(item, "deviceId"),
+        _text(item, "commandId"),
+        _text(item, "status"),
+        _text(item, "callbackUrl"),
+        None if said == "" else said,
+    )
 
 
 def _error(error: object) -> tuple[str, str]:
@@ -238,10 +253,14 @@ def _device(item: Members) -> Device:
 
 
 def _items(body: Members, name: str) -> list[Members]:
+    return [item for item in _list(body, name) if isinstance(item, dict)]
+
+
+def _list(body: Members, name: str) -> list[object]:
     items = body.get(name)
     if not isinstance(items, list):
         raise BadAnswer(f"The answer has no list {name}.")
-    return [item for item in items if isinstance(item, dict)]
+    return items
 
 
 def _total(body: Members, at_least: int) -> int:

@@ -13,7 +13,15 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from tasks.platform import answers
-from tasks.platform.answers import BadAnswer, DetailsPage, DevicesPage, GroupsPage, MembersPage, TaskStatus
+from tasks.platform.answers import (
+    BadAnswer,
+    CommandsPage,
+    DetailsPage,
+    DevicesPage,
+    GroupsPage,
+    MembersPage,
+    TaskStatus,
+)
 from tasks.platform.connection import Connection
 from tasks.platform.errors import Refused
 from tasks.platform.transport import Answer, call
@@ -78,12 +86,21 @@ def query(connection: Connection, token: str, task_id: str) -> TaskStatus:
 
 
 def details(
-    connection: Connection, token: str, task_id: str, *, page: int = 0, size: int = 250, status: str = ""
+    connection: Connection,
+    token: str,
+    task_id: str,
+    *,
+    page: int = 0,
+    size: int = 250,
+    status: str = "",
+    device_id: str = "",
 ) -> DetailsPage:
     """One page of a task's sub-tasks, from page 0; ``size`` is 1 to 250, ``status`` the platform's."""
     asked = {"appId": connection.app_id, "taskId": task_id, "pageNo": page, "pageSize": size}
     if status:
         asked["status"] = status
+    if device_id:
+        asked["deviceId"] = device_id
     return _read(connection, token, DETAILS, asked, answers.details_page)
 
 
@@ -120,18 +137,24 @@ def capabilities(connection: Connection, token: str, device_id: str) -> dict[str
 
 
 def device_commands(
-    connection: Connection, token: str, *, device_id: str = "", since: dt.datetime, size: int = 1000
-) -> tuple[answers.DeviceCommand, ...]:
-    """The newest commands of one device, or of the whole application, since a moment (UTC)."""
+    connection: Connection,
+    token: str,
+    *,
+    device_id: str = "",
+    since: dt.datetime,
+    page: int = 0,
+    size: int = 1000,
+) -> CommandsPage:
+    """One page of the commands of one device, or of the whole application, since a moment (UTC), newest first."""
     asked = {
         "appId": connection.app_id,
         "startTime": since.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%SZ"),
-        "pageNo": 0,
+        "pageNo": page,
         "pageSize": size,
     }
     if device_id:
         asked["deviceId"] = device_id
-    return _read(connection, token, COMMANDS, asked, answers.device_commands)
+    return _read(connection, token, COMMANDS, asked, answers.commands_page)
 
 
 def _read(

@@ -66,6 +66,31 @@ def test_the_page_says_where_the_task_stands_and_what_that_means(
     assert ("/cancel/" in text_of(page)) is (state == State.QUEUED)
 
 
+def test_the_page_says_where_the_platform_and_the_results_differ(desk: Client, site_app: Application) -> None:
+    """C36: in numbers, and only once it is over."""
+    counts = {
+        "total": 80,
+        "success": 70,
+        "fail": 10,
+        "timeout": 0,
+        "expired": 0,
+        "at": "2026-11-24T12:00:00+00:00",
+    }
+    columns = {"platform_status": "Complete", "platform_counts": counts, "expected": 80}
+    for ours, state, said in (
+        ({"SUCCESSFUL": 69, "FAILED": 11}, State.COMPLETE, True),
+        ({"SUCCESSFUL": 70, "FAILED": 10}, State.COMPLETE, False),
+        ({"SUCCESSFUL": 60, "": 20}, State.RUNNING, False),
+    ):
+        task = TaskFactory(application=site_app, state=state, counts=ours, **columns)
+        page = words(desk.get(f"/tasks/{task.pk}/"))
+        words_of_it = (
+            "The platform counts 10 failed, 70 successful; the results here are 11 failed, 69 successful."
+        )
+        assert (words_of_it in page) is said
+        assert ("Asked 2026-11-24 12:00:00 UTC" in page) is said
+
+
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: f"{row.status}-{row.code}")
 def test_an_error_of_the_platform_comes_with_the_catalogues_meaning_and_advice(
     row: Any, desk: Client, site_app: Application

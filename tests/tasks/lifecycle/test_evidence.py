@@ -9,6 +9,7 @@ from django.db import connections
 from tasks import lifecycle
 from tasks.lifecycle import Arrival, NotSettled, evidence
 from tasks.models import Application, Attempt, Task
+from tasks.platform.answers import CommandsPage
 from tasks.states import State
 from tasks.targets import TargetType
 from tests.factories import ApplicationFactory, TaskFactory
@@ -270,7 +271,7 @@ def test_who_finds_evidence_too_late_changes_nothing(doubtful, sandbox, times, b
 
     def answer_meanwhile(application, read):
         Task.objects.filter(pk=task.pk).update(state=State.RUNNING)
-        return ()
+        return CommandsPage(0, ())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evidence, "ask", answer_meanwhile)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from tasks import lifecycle
 from tasks.lifecycle import Arrival
-from tasks.lifecycle.reconcile import GRACE, LONGEST, SHORTEST
+from tasks.lifecycle.reconcile import GRACE
 from tasks.models import Application, Task
 from tasks.states import State
 from tasks.targets import TargetType
@@ -52,6 +52,12 @@ def running(url, **columns):
     )
 
 
+def playing(serve, *answers):
+    """A platform that gives these answers, and then the last one for ever."""
+    left = list(answers)
+    return serve(lambda sock, stop: saying(200, left.pop(0) if len(left) > 1 else left[0])(sock, stop))
+
+
 def test_pushes_that_were_lost_are_made_up_for(sandbox, application):
     """C35: not one push came; the platform's own list ends the task."""
     sandbox.configure(mix={"successful": 0.5, "failed": 0.5})
@@ -76,6 +82,7 @@ def test_details_fill_what_pushes_left_open(sandbox, application):
     }
     lifecycle.receive([Arrival(task.callback_token, json.dumps(push).encode())])
     lifecycle.settle(task.pk)
+    Task.objects.update(last_push_at=timezone.now() - dt.timedelta(minutes=1))  # silent since
     over(sandbox, task)
     asked(task)
     assert task.state == State.COMPLETE
@@ -99,23 +106,16 @@ def test_a_platform_that_says_timeout_ends_the_task_with_its_evidence(sandbox, a
 
 @pytest.mark.parametrize(("word", "state"), [("Complete", State.COMPLETE), ("Timeout", State.TIMED_OUT)])
 def test_the_platforms_last_word_ends_a_task_whose_devices_never_answered(serve, word, state):
-    """S38's contrary: a whole answer is a word to rely on."""
-    answers = iter(
-        [
-            {"taskId": "t1", "status": word, "totalCnt": 2, "successCnt": 0, "expiredCnt": 2},
-            {"totalCount": 0, "taskDetails": []},
-        ]
-    )
-    task = running(serve(lambda sock, stop: saying(200, next(answers))(sock, stop)).url)
+    """S38's contrary: a whole answer is a word to rely on. The silent devices stay without an answer."""
+    pending = [{"status": "Pending", "param": {"deviceId": device}} for device in ("d1", "d2")]
+    said = {"taskId": "t1", "status": word, "totalCnt": 2, "successCnt": 0}
+    task = running(playing(serve, said, {"totalCount": 2, "taskDetails": pending}).url)
     asked(task)
-    assert (task.state, task.counts) == (state, {"": 2})
-    assert task.transitions.last().evidence == {
-        "total": 2,
-        "success": 0,
-        "fail": 0,
-        "timeout": 0,
-        "expired": 2,
-    }
+    assert (task.state, task.counts) == (state, {"PENDING": 2})
+    assert (task.answered, task.platform_status, task.poll_at) == (0, word, None)
+    last = task.transitions.last()
+    assert last.reason == f"the platform says {word}; 2 devices gave no final answer"
+    assert last.evidence == {"total": 2, "success": 0, "fail": 0, "timeout": 0, "expired": 0}
 
 
 def test_a_task_without_callback_ends_by_being_asked_for(sandbox, application):
@@ -145,19 +145,6 @@ def test_a_device_the_platform_does_not_know_has_its_reason(sandbox, application
     stranger = task.results.get(device_id="nobody")
     assert (stranger.status, stranger.error_code) == ("FAILED", "100418")
     assert "not existed" in stranger.error_text
-
-
-def test_a_long_list_is_read_page_by_page_and_goes_on_where_it_stopped(sandbox, application, monkeypatch):
-    monkeypatch.setitem(lifecycle.reconcile.__globals__, "PAGE", 10)
-    monkeypatch.setitem(lifecycle.reconcile.__globals__, "PAGES_AT_ONCE", 3)
-    task = submitted(application, sandbox, kind=TargetType.BROADCAST)
-    over(sandbox, task)
-    asked(task)
-    assert (task.state, task.poll_page, task.answered) == (State.RUNNING, 3, 30)
-    assert task.poll_at > timezone.now()
-    for _ in range(3):
-        asked(task)
-    assert (task.state, task.poll_page, task.answered) == (State.COMPLETE, 0, 100)
 
 
 @pytest.mark.parametrize(
@@ -218,31 +205,23 @@ def test_a_task_whose_id_is_not_known_is_not_asked_for(serve):
 
 
 def test_numbers_and_words_beyond_all_measure_do_no_harm(serve):
+    """Nothing of it is anybody's; the task waits for a better answer as long as it has patience, and no longer."""
     detail = {"status": "Success", "param": {"deviceId": "d" * 300, "commandId": "c"}}
-    answers = iter(
-        [
+    task = running(
+        playing(
+            serve,
             {"status": "Complete", "totalCnt": 10**17},
             {"totalCount": 10**17, "taskDetails": [detail, {"param": None}, {}, 5]},
-            {"totalCount": 10**17, "taskDetails": []},
-        ]
+            {"totalCount": 10**17, "taskDetails": [5]},
+        ).url
     )
-    task = running(serve(lambda sock, stop: saying(200, next(answers))(sock, stop)).url)
     Task.objects.update(expected=None)
     asked(task)
-    assert (task.state, task.expected, task.counts) == (State.COMPLETE, 2**31 - 1, {"": 2})
-
-
-@pytest.mark.parametrize(("age", "wait"), [(0, SHORTEST), (240, dt.timedelta(seconds=60)), (86_400, LONGEST)])
-def test_the_platform_is_asked_less_often_as_time_goes_by(serve, age, wait):
-    """I9: a long task does not eat the budget of calls."""
-    task = running(
-        serve(saying(200, {"status": "Running", "totalCnt": 2})).url,
-        submitted_at=timezone.now() - dt.timedelta(seconds=age),
-        timeout=2880,
-    )
+    assert (task.state, task.expected, task.counts) == (State.RUNNING, 2**31 - 1, {"": 2})
+    Task.objects.update(heard_at=timezone.now() - GRACE - dt.timedelta(seconds=1))
     asked(task)
-    assert abs(task.poll_at - timezone.now() - wait) < dt.timedelta(seconds=3)
-    assert (task.platform_status, task.reason) == ("Running", "")
+    assert (task.state, task.counts) == (State.COMPLETE, {"": 2})
+    assert "100,000,000,000,000,000" in task.disagreement
 
 
 def test_who_is_not_due_or_not_running_is_not_asked_for(serve):
