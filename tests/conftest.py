@@ -14,6 +14,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.db import connection
 
+from tasks import bells as bell_tower
 from tasks import jobs
 from tasks.models import Application
 from tests.factories import ApplicationFactory, UserFactory
@@ -50,8 +51,9 @@ class Bells(list[tuple[str, int]]):
 
 @pytest.fixture(autouse=True)
 def bells(monkeypatch: pytest.MonkeyPatch) -> Bells:
-    """No test needs a broker: what would be sent to one is only written down."""
+    """No test needs a broker: what would be sent to one is only written down, and at once."""
     rung = Bells()
+    monkeypatch.setattr(bell_tower._waiting, "put_nowait", lambda bell: bell_tower.send(*bell))
     monkeypatch.setattr(celery.current_app, "send_task", rung.ring)
     return rung
 
