@@ -6,7 +6,9 @@ A thread rings, so that nobody waits for a broker that is away, stuck or full.
 from __future__ import annotations
 
 import atexit
+import functools
 import logging
+import os
 import queue
 import threading
 import time
@@ -22,8 +24,6 @@ PARTING_SECONDS = 5.0
 """So long a process that ends waits for the broker to take its last bells."""
 
 _waiting: queue.Queue[tuple[str, int]] = queue.Queue(MOST)
-_starting = threading.Lock()
-_ringer: threading.Thread | None = None
 
 
 def ring(job: str, pk: int) -> None:
@@ -32,7 +32,7 @@ def ring(job: str, pk: int) -> None:
         _waiting.put_nowait((job, pk))
     except queue.Full:
         logger.warning("the broker is stuck: %s(%s) is left to the sweep", job, pk)
-    _start_ringing()
+    _ringer(os.getpid())
 
 
 def send(job: str, pk: int) -> None:
@@ -43,12 +43,12 @@ def send(job: str, pk: int) -> None:
         logger.warning("the broker did not take %s(%s), the sweep will: %s", job, pk, error)
 
 
-def _start_ringing() -> None:
-    global _ringer
-    with _starting:
-        if _ringer is None or not _ringer.is_alive():  # a fork leaves it behind
-            _ringer = threading.Thread(target=_run, name="bells", daemon=True)
-            _ringer.start()
+@functools.cache
+def _ringer(process: int) -> threading.Thread:
+    """The thread of this process; a fork leaves that of its parent behind."""
+    thread = threading.Thread(target=_run, name="bells", daemon=True)
+    thread.start()
+    return thread
 
 
 def _run() -> None:

@@ -1,5 +1,6 @@
 """Bells are rung by a thread: whoever rings goes on at once."""
 
+import queue
 import threading
 import time
 
@@ -58,8 +59,8 @@ def test_a_process_that_ends_does_not_wait_for_a_stuck_broker_for_long(broker, m
 def test_a_process_that_was_forked_rings_by_itself(broker, monkeypatch):
     free, taken = broker
     free.set()
-    gone = threading.Thread()  # as a fork leaves the thread of its parent: never alive
-    monkeypatch.setattr(bells, "_ringer", gone)
+    monkeypatch.setattr(bells, "_waiting", queue.Queue())  # no thread of the parent's listens to it
+    monkeypatch.setattr(bells.os, "getpid", lambda: -1)
     bells.ring("settle", 7)
     bells._finish()
     assert taken == [("tasks.jobs.settle", 7)]
