@@ -16,6 +16,7 @@ from django.db import connection
 
 from tasks import bells as bell_tower
 from tasks import jobs
+from tasks.lifecycle import health
 from tasks.models import Application
 from tests.factories import ApplicationFactory, UserFactory
 from tests.sandbox import Sandbox, running_sandbox
@@ -62,6 +63,12 @@ def bells(monkeypatch: pytest.MonkeyPatch) -> Bells:
 def run_bells(bells: Bells) -> Callable[[], None]:
     """Run what was rung for, as workers would, until it is quiet. Needs ``transaction=True`` to hear anything."""
     return bells.run
+
+
+@pytest.fixture
+def worker_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker is there, whatever the clock says: what waits does not wait for one."""
+    monkeypatch.setattr(health, "is_gone", lambda seen: False)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from .call import Call
 from .callback import Callback
 from .catalogue import Device, Group, Profile
 from .draft import DeviceList, Draft
+from .heartbeat import Heartbeat
 from .history import Attempt, Transition
 from .result import Result
 from .tally import Tally
@@ -19,6 +20,7 @@ __all__ = [
     "DeviceList",
     "Draft",
     "Group",
+    "Heartbeat",
     "Profile",
     "Result",
     "Tally",
