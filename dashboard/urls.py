@@ -45,5 +45,6 @@ urlpatterns = [
         name="password",
     ),
     path("livez", ops.livez, name="livez"),
+    path("readyz", ops.readyz, name="readyz"),
     path("admin/", admin.site.urls),
 ]

@@ -14,7 +14,9 @@ from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.db import connection
 
+from tasks import bells as bell_tower
 from tasks import jobs
+from tasks.lifecycle import health
 from tasks.models import Application
 from tests.factories import ApplicationFactory, UserFactory
 from tests.sandbox import Sandbox, running_sandbox
@@ -61,8 +63,9 @@ class Bells(list[tuple[str, int]]):
 
 @pytest.fixture(autouse=True)
 def bells(monkeypatch: pytest.MonkeyPatch) -> Bells:
-    """No test needs a broker: what would be sent to one is only written down."""
+    """No test needs a broker: what would be sent to one is only written down, and at once."""
     rung = Bells()
+    monkeypatch.setattr(bell_tower._waiting, "put_nowait", lambda bell: bell_tower.send(*bell))
     monkeypatch.setattr(celery.current_app, "send_task", rung.ring)
     return rung
 
@@ -71,6 +74,12 @@ def bells(monkeypatch: pytest.MonkeyPatch) -> Bells:
 def run_bells(bells: Bells) -> Callable[[], None]:
     """Run what was rung for, as workers would, until it is quiet. Needs ``transaction=True`` to hear anything."""
     return bells.run
+
+
+@pytest.fixture
+def worker_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker is there, whatever the clock says: what waits does not wait for one."""
+    monkeypatch.setattr(health, "is_gone", lambda seen: False)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def _board(application: Application) -> dict[str, object]:
         "taken": len(held),
         "free": range(min(free, SHOWN)),
         "free_count": free,
-        "obstacle": domain.obstacle(application),
+        "obstacle": domain.why_waiting(application),
         "places": domain.places(application),
         "waiting": domain.waiting(application).count(),
         "used": budget.used(application),

@@ -77,8 +77,12 @@ def confirm(task: Task, task_id: str, actor: User) -> None:
         raise NotSettled(f"The platform did not confirm this taskID: {error}") from error
     if found.name != task.name:
         raise NotSettled(f"The platform's task of this id is called “{found.name}”, not “{task.name}”.")
-    _exists(task, "a person named its taskID, and the platform confirmed the name", actor=actor)
-    learn_task_id(task, task_id, "named by a person, confirmed by the platform", actor=actor.get_username())
+    how = "named by a person, confirmed by the platform"
+    with transaction.atomic():
+        _exists(task, "a person named its taskID, and the platform confirmed the name", actor=actor)
+        given_up = task.state == State.ABANDONED  # by somebody else, at this moment
+        if given_up or not learn_task_id(task, task_id, how, actor=actor.get_username()):
+            raise NotSettled(SETTLED)
 
 
 def resubmit(task: Task, actor: User) -> None:

@@ -37,6 +37,9 @@ UNKNOWN = "outcome unknown"
 EXISTS = frozenset({"105002", "105201"})
 """The name, or the tag, exists: after an attempt of unknown outcome it proves that the attempt arrived."""
 
+DECIDED = frozenset({State.RUNNING, State.COMPLETE, State.TIMED_OUT, State.ABANDONED})
+"""Evidence or a person was faster than the platform's answer, which can only teach the taskID now."""
+
 
 def created(task: Task, made: client.Created) -> None:
     """The platform accepted it."""
@@ -50,8 +53,8 @@ def created(task: Task, made: client.Created) -> None:
 
     def record() -> None:
         _close_attempt(task, "created", made.answer.status, answer=answer)
-        if task.state == State.RUNNING:
-            learn_task_id(task, made.task_id, "the platform's answer came after an answer of a device")
+        if task.state in DECIDED:
+            learn_task_id(task, made.task_id, "the platform's answer came late")
             return
         move(
             task,
@@ -105,21 +108,23 @@ def unconfirmed(task: Task, reason: str, error: PlatformError | None = None) -> 
         transaction.on_commit(lambda: ring("settle", task.pk))
 
 
-def learn_task_id(task: Task, task_id: str, how: str, **evidence: Any) -> None:
-    """The taskID of a task that was known to exist; kept like a change of state. It is never changed again."""
+def learn_task_id(task: Task, task_id: str, how: str, **evidence: Any) -> bool:
+    """The taskID of a decided task; kept like a change of state, and never changed again. False if it had one."""
     with transaction.atomic():
-        now = clock.now()
-        learnt = Task.objects.filter(pk=task.pk, state=State.RUNNING, platform_task_id="").update(
-            platform_task_id=task_id, poll_at=now
+        unknown = Task.objects.filter(pk=task.pk, state__in=DECIDED, platform_task_id="")
+        state = unknown.select_for_update().values_list("state", flat=True).first()
+        if state is None:
+            return False
+        again = {"poll_at": clock.now()} if state == State.RUNNING else {}
+        unknown.update(platform_task_id=task_id, **again)
+        Transition.objects.create(
+            task=task,
+            from_state=state,
+            to_state=state,
+            reason=f"its taskID is {task_id}: {how}"[:500],
+            evidence={"taskID": task_id} | evidence,
         )
-        if learnt:
-            Transition.objects.create(
-                task=task,
-                from_state=State.RUNNING,
-                to_state=State.RUNNING,
-                reason=f"its taskID is {task_id}: {how}"[:500],
-                evidence={"taskID": task_id} | evidence,
-            )
+        return True
 
 
 def is_probe(task: Task) -> bool:
@@ -139,21 +144,23 @@ def backoff(reason: str, deferrals: int) -> dt.timedelta:
 
 
 def _also_when_taken_back(task: Task, record: Callable[[], None]) -> None:
-    """Record from SUBMITTING; or, when the sweep was faster, from the doubt that this answer now ends."""
-    try:
-        with transaction.atomic():
-            record()
-    except Overtaken:
-        fence = task.fence
-        task.refresh_from_db(fields=["state", "fence", "platform_task_id"])
-        if task.fence == fence and task.state in (State.UNCONFIRMED, State.RUNNING):
+    """Record from SUBMITTING; or, when others were faster, from the doubt they left or what they decided."""
+    fence = task.fence
+    while True:
+        try:
             with transaction.atomic():
-                record()
+                return record()
+        except Overtaken:
+            task.refresh_from_db(fields=["state", "fence", "platform_task_id"])
+            if task.fence != fence or task.state not in {State.UNCONFIRMED, *DECIDED}:
+                return None
 
 
 def _exists(task: Task, error: PlatformError) -> None:
     now = clock.now()
     _close_attempt(task, "already there", error.status, error)
+    if task.state in DECIDED:
+        return
     move(
         task,
         State.RUNNING,
@@ -177,7 +184,7 @@ def _rejected_before(task: Task, error: PlatformError) -> bool:
 
 def _defer(task: Task, error: PlatformError) -> None:
     """Back to the queue: certainly nothing was created. Due again after a backoff that is written in the row."""
-    if task.state == State.RUNNING:
+    if task.state in DECIDED:
         return
     now = clock.now()
     due_at = now if isinstance(error, TokenRejected) else now + backoff(error.reason, task.deferrals)
@@ -199,7 +206,7 @@ def _defer(task: Task, error: PlatformError) -> None:
 
 
 def _refuse(task: Task, error: PlatformError) -> None:
-    if task.state == State.RUNNING:
+    if task.state in DECIDED:
         return
     _close_attempt(task, "refused", error.status, error)
     if is_probe(task):

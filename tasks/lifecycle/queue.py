@@ -19,7 +19,7 @@ from tasks.models import Application, Task
 from tasks.platform.answers import OVER
 from tasks.states import State
 
-from . import budget
+from . import budget, health
 
 UNTOLD = dt.timedelta(seconds=15)
 """So long after it was accepted, a task of which no status was read counts as unfinished."""
@@ -111,10 +111,19 @@ def obstacle(application: Application) -> Wait | None:
     return None
 
 
+def why_waiting(application: Application) -> Wait | None:
+    """What keeps tasks waiting, as people are told it: nobody is there to send them, or the obstacle."""
+    seen = health.worker_seen()
+    if not health.is_gone(seen):
+        return obstacle(application)
+    since = f"since {seen:%Y-%m-%d %H:%M:%S} UTC" if seen else "yet"
+    return Wait("no worker", f"no worker has looked for work {since}: see that one is running")
+
+
 def places(application: Application, most: int = 200) -> list[Place]:
     """The queue as it stands: each task with its reason and the estimate of its start."""
     now = clock.now()
-    wait = obstacle(application)
+    wait = why_waiting(application)
     starts = _starts(application, wait, now)
     found = []
     for position, task in enumerate(waiting(application)[:most], 1):

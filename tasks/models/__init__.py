@@ -5,6 +5,7 @@ from .call import Call
 from .callback import Callback
 from .catalogue import Device, Group, Profile
 from .draft import DeviceList, Draft
+from .heartbeat import Heartbeat
 from .history import Attempt, Transition
 from .request import Request
 from .result import Result
@@ -20,6 +21,7 @@ __all__ = [
     "DeviceList",
     "Draft",
     "Group",
+    "Heartbeat",
     "Profile",
     "Request",
     "Result",

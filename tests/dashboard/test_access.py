@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from dashboard.readiness import Check
 from tasks.models import Application, Draft, Profile, Task
 
 from .conftest import ROLES
@@ -50,6 +51,7 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "logout": (LOGIN, 405, 405, 405, 405, 405),
     "password": (LOGIN, 200, 200, 200, 200, 200),
     "livez": (200,) * 6,
+    "readyz": (200,) * 6,
 }
 POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "home": (LOGIN, 302, 302, 302, 302, 302),
@@ -79,6 +81,7 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "logout": (LOGIN,) * 6,
     "password": (LOGIN, 200, 200, 200, 200, 200),
     "livez": (200,) * 6,
+    "readyz": (405,) * 6,
 }
 AUDITORS = (LOGIN, LOGIN, LOGIN, 200, 200, 200)
 ADMINS = (LOGIN, LOGIN, LOGIN, 403, 200, 200)
@@ -125,6 +128,12 @@ def addresses(site_app: Application, make_task: Callable[..., Task], meter: Prof
             path, parameters = patterns[0][0][0]
             found[name] = "/" + path % {each: values[each] for each in parameters}
     return found
+
+
+@pytest.fixture(autouse=True)
+def _ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether all is well is asked by threads, which cannot look into a test's transaction."""
+    monkeypatch.setattr("dashboard.views.ops.readiness", lambda: [Check("database", "", 0.001)])
 
 
 def told(answer: Any) -> Any:
@@ -185,7 +194,7 @@ def test_the_admin_site_opens_to_auditors_for_reading_and_to_admins_for_applicat
 
 def test_every_model_of_the_domain_is_in_the_admin_matrix_or_private_to_its_author() -> None:
     listed = {path.split("/")[1] for path in ADMIN_MATRIX if path.startswith("tasks/")}
-    assert listed | {"draft", "devicelist", "call", "tally", "request"} == {
+    assert listed | {"draft", "devicelist", "call", "heartbeat", "tally", "request"} == {
         m._meta.model_name for m in apps.get_app_config("tasks").get_models()
     }
 

@@ -6,14 +6,14 @@ import pytest
 from django.contrib.messages import get_messages
 from django.utils import timezone
 
-from tasks.lifecycle import budget
+from tasks.lifecycle import budget, health
 from tasks.models import Application, Task
 from tasks.states import State
 from tests.factories import ApplicationFactory, AttemptFactory, CallbackFactory, TaskFactory
 
 from .pages import text_of, words
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("worker_lives")]
 
 LATER = timezone.now() + dt.timedelta(hours=1)
 
@@ -48,6 +48,13 @@ def test_an_empty_queue_shows_ten_free_places(desk, site_app):
     for said in ("0 of 10 places", "0 of 100 calls in this minute", "Nothing waits."):
         assert said in words(page)
     assert "notice" not in text_of(page)
+
+
+def test_a_queue_that_nobody_works_at_says_so(desk, site_app, monkeypatch):
+    monkeypatch.setattr(health, "is_gone", lambda seen: True)
+    task = TaskFactory(application=site_app)
+    for address in ("/queue/", f"/tasks/{task.pk}/"):
+        assert "no worker has looked for work yet: see that one is running" in words(desk.get(address))
 
 
 def test_a_full_board_names_who_holds_the_places_and_why_the_others_wait(desk, site_app):

@@ -20,7 +20,7 @@ from tests.factories import AttemptFactory, CallbackFactory, ResultFactory, Task
 
 from .pages import text_of, words
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("worker_lives")]
 
 COLUMNS: dict[State, dict[str, Any]] = {
     State.QUEUED: {"reason": "waiting for a worker"},

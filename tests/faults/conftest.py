@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from . import servers
+from .desk import Desk
 from .site import Site, running_site
 
 
@@ -41,3 +42,11 @@ def site(shared) -> Site:
     if not shared.workers:
         shared.start_worker()
     return shared
+
+
+@pytest.fixture
+def desk(site) -> Desk:
+    """The operator's browser, at the web process of that site."""
+    if site.web is None:
+        site.start_web()
+    return Desk(site)

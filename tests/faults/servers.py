@@ -73,6 +73,15 @@ class Server:
                     self.process.send_signal(number)
             self.process.wait(30)
 
+    def control(self, *command: str) -> None:
+        """RabbitMQ's own tool."""
+        tool = binary("rabbitmqctl", "/usr/lib/rabbitmq/bin")
+        real = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")  # past Debian's wrapper, as for the server
+        subprocess.run(
+            [str(real) if real.exists() else tool, "-n", self.environment["RABBITMQ_NODENAME"], *command],
+            check=True, capture_output=True, env=os.environ | self.environment,
+        )  # fmt: skip
+
     def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1):

@@ -26,12 +26,15 @@ class Shorter(AppConfig):
 
         modules = {
             name: import_module(f"tasks.lifecycle.{name}")
-            for name in ("submit", "evidence", "outcomes", "breaker")
+            for name in ("submit", "evidence", "outcomes", "breaker", "budget")
         }
         modules["submit"].LEASE = dt.timedelta(seconds=LEASE)
         modules["evidence"].QUIET = dt.timedelta(seconds=QUIET)
         modules["outcomes"].FIRST_EVIDENCE = dt.timedelta(seconds=0.5)
         modules["breaker"].PAUSE = dt.timedelta(seconds=1)
+        if minute := os.environ.get("MUSTER_TEST_MINUTE"):
+            spare = modules["budget"].WINDOW - dt.timedelta(minutes=1)
+            modules["budget"].WINDOW = dt.timedelta(seconds=float(minute)) + spare
         client.create.__kwdefaults__["deadline"] = DEADLINE
         worker.SECONDS = float(os.environ.get("MUSTER_TEST_LOOK", "0.5"))
         if folder := os.environ.get("MUSTER_TEST_CRASHES"):

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import urlsplit
 
+import requests
 from celery import Celery
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -28,6 +30,7 @@ from tests.sandbox import Sandbox, running_sandbox
 
 from .database import database
 from .proxy import Proxy, running_proxy
+from .servers import free_port
 
 ROOT = Path(__file__).parents[2]
 MANY = 10**6
@@ -42,13 +45,16 @@ class Site:
     proxy: Proxy
     application: Application
     author: User
+    settings: str
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    web: subprocess.Popen[bytes] | None = None
+    url: str = ""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def compose(self, **changes: Any) -> Task:
+    def compose(self, *, callback: bool = False, **changes: Any) -> Task:
         name = f"task {next(self.numbers)}"
         asked = request(taskName=name, param={"deviceList": self.sandbox.devices(2)}, **changes)
-        return lifecycle.compose(self.application, self.author, asked, callback=False)
+        return lifecycle.compose(self.application, self.author, asked, callback=callback)
 
     def entries(self, task: Task) -> list[dict[str, Any]]:
         """The requests for this task as the platform received them."""
@@ -87,23 +93,40 @@ class Site:
         return process
 
     def celery(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+        return self._process("worker.log", "celery", "--quiet", "-A", "dashboard", *command, **environment)
+
+    def beat(self) -> subprocess.Popen[bytes]:
+        """A beat with a schedule of its own; as many as are wanted."""
+        schedule = self.folder / f"beat{next(self.numbers)}"
+        options = ("--pidfile", "", "--schedule", str(schedule), "--max-interval", "1")
+        self.workers.append(self.celery("beat", *options))
+        return self.workers[-1]
+
+    def start_web(self) -> None:
+        """The web process, which people click at and the platform pushes to."""
+        options = ("--port", str(urlsplit(self.url).port), "--no-access-log", "--log-level", "warning")
+        self.web = self._process("web.log", "uvicorn", "dashboard.asgi:application", *options)
+        self.wait(lambda: answers(f"{self.url}/livez"))
+
+    def _process(self, log: str, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         env = {
             name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "CELERY_"))
         }
         env |= {
-            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "DJANGO_SETTINGS_MODULE": self.settings,
             "PYTHONPATH": str(ROOT),
             "DATABASE_URL": self.database_url,
             "CELERY_BROKER_URL": self.broker_url,
             "MUSTER_DATA_DIR": str(self.folder),
+            "MUSTER_PUBLIC_URL": self.url,
             "MUSTER_SECRET_KEY": settings.SECRET_KEY,
             "MUSTER_DEBUG": "1",
             "MUSTER_TEST_CRASHES": str(self.folder / "crashes"),
         } | environment
-        with (self.folder / "worker.log").open("ab") as log:
+        with (self.folder / log).open("ab") as out:
             return subprocess.Popen(
-                [sys.executable, "-m", "celery", "--quiet", "-A", "dashboard", *command],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env, cwd=self.folder, start_new_session=True,
+                [sys.executable, "-m", *command],
+                stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env, cwd=self.folder, start_new_session=True,
             )  # fmt: skip
 
     def log(self) -> str:
@@ -130,6 +153,13 @@ class Site:
         return path
 
 
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
 def children(pid: int) -> list[int]:
     try:
         return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -138,8 +168,15 @@ def children(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running_site(database_url: str = "", broker_url: str = "") -> Iterator[Site]:
-    """Empty addresses are the embedded database and broker."""
+def running_site(
+    database_url: str = "",
+    broker_url: str = "",
+    *,
+    settings_module: str = "tests.faults.settings",
+    limits: dict[str, int] | None = None,
+    **sandbox_options: Any,
+) -> Iterator[Site]:
+    """Empty addresses are the embedded database and broker; ``limits`` are the application's, as we know them."""
     with contextlib.ExitStack() as stack:
         folder = Path(
             stack.enter_context(
@@ -147,25 +184,28 @@ def running_site(database_url: str = "", broker_url: str = "") -> Iterator[Site]
             )
         )
         (folder / "crashes").mkdir()
+        url = f"http://127.0.0.1:{free_port()}"
+        stack.enter_context(mock.patch.object(settings, "PUBLIC_URL", url))
         database_url = database_url or f"sqlite:///{folder / 'muster.sqlite3'}"
         broker_url = broker_url or f"sqlite-broker:///{folder / 'broker.sqlite3'}"
         stack.enter_context(database(database_url))
         stack.enter_context(mock.patch.object(bells, "current_app", _producer(broker_url)))
-        sandbox = stack.enter_context(
-            running_sandbox(unfinished_limit=MANY, mix=(1, 0, 0, 0, 0), strict=True)
-        )
+        options = {"unfinished_limit": MANY, "mix": (1, 0, 0, 0, 0), "strict": True} | sandbox_options
+        sandbox = stack.enter_context(running_sandbox(**options))
         proxy = stack.enter_context(running_proxy(sandbox.url))
         application = Application.objects.create(
             name="faults", url=proxy.url, app_id=sandbox.app_id, secret=sandbox.secret,
-            unfinished_limit=MANY, calls_per_minute=5_000,
+            **{"unfinished_limit": MANY, "calls_per_minute": 5_000} | (limits or {}),
         )  # fmt: skip
-        author = User.objects.create(username="operator")
-        site = Site(folder, database_url, broker_url, sandbox, proxy, application, author)
+        author = User.objects.create_superuser("operator")
+        site = Site(
+            folder, database_url, broker_url, sandbox, proxy, application, author, settings_module, url=url
+        )
         try:
             yield site
         finally:
-            for worker in list(site.workers):
-                site.kill(worker)
+            for process in [*site.workers, *filter(None, [site.web])]:
+                site.kill(process)
             connection.close()
 
 

@@ -1,6 +1,7 @@
 """Doubt ends by evidence alone: a device's answer, a device's command, a guarded probe, a person."""
 
 import datetime as dt
+import itertools
 import json
 
 import pytest
@@ -12,10 +13,11 @@ from tasks.models import Application, Attempt, Task
 from tasks.platform.answers import CommandsPage
 from tasks.states import State
 from tasks.targets import TargetType
-from tests.factories import ApplicationFactory, TaskFactory
+from tests.factories import ApplicationFactory, TaskFactory, UserFactory
 from tests.tasks.lifecycle.test_outcomes import replayed
 from tests.tasks.lifecycle.test_submit import again_and_again, created, sent
 from tests.tasks.platform.servers import saying
+from tests.tasks.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -401,6 +403,43 @@ def test_whoever_settles_it_second_is_told(doubtful, operator, times, verb):
     with pytest.raises(NotSettled, match="no longer unconfirmed"):
         getattr(lifecycle, verb)(task, operator)
     assert Task.objects.get().state == State.RUNNING
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "verbs",
+    list(itertools.combinations_with_replacement(("confirm", "resubmit", "abandon"), 2)),
+    ids=" ".join,
+)
+def test_s28_two_people_who_settle_one_task_at_once_move_it_once(doubtful, sandbox, times, operator, verbs):
+    """S28: Muster has no approval yet; this is its counterpart. One transition, and the other person is told."""
+    task = doubtful()
+    times.on(120)
+    task_id = created(sandbox)[0]["taskID"]
+    people = iter(
+        [(verb, UserFactory(username=f"person-{verb}-{number}")) for number, verb in enumerate(verbs)]
+    )
+    moves = task.transitions.count()
+
+    def settle():
+        verb, person = next(people)
+        named = (task_id,) if verb == "confirm" else ()
+        try:
+            getattr(lifecycle, verb)(Task.objects.get(pk=task.pk), *named, person)
+        except NotSettled as told:
+            return str(told)
+        return person.pk
+
+    said = at_once(2, settle)
+    assert len([each for each in said if isinstance(each, int)]) == 1, said
+    assert [each for each in said if isinstance(each, str)] == [evidence.SETTLED]
+    left = task.transitions.filter(from_state=State.UNCONFIRMED)
+    assert [move.actor_id for move in left] == [each for each in said if isinstance(each, int)]
+    learnt = task.transitions.count() - moves - 1
+    task.refresh_from_db()
+    assert task.state == left.get().to_state
+    assert learnt == (task.state == State.RUNNING), "the taskID, which is no change of state"
+    assert replayed(task) == task.state
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from tasks import lifecycle
-from tasks.lifecycle import Arrival, outcomes
+from tasks.lifecycle import Arrival, outcomes, transitions
 from tasks.models import Attempt, Task
 from tasks.platform.client import Created
 from tasks.platform.errors import Full, NotAccepted, OutcomeUnknown, Refused
@@ -104,6 +104,58 @@ def test_the_task_id_is_learnt_after_a_device_was_faster(in_flight):
     last = stored.transitions.last()
     assert (last.from_state, last.to_state) == (State.RUNNING, State.RUNNING)
     assert last.evidence == {"taskID": "t-1"}
+    assert replayed(stored) == State.RUNNING
+
+
+@pytest.mark.parametrize("state", [State.COMPLETE, State.TIMED_OUT, State.ABANDONED])
+def test_the_task_id_is_learnt_even_when_the_task_is_over(in_flight, state):
+    """S31: every device had answered, or a person had given it up, before the platform's own answer came."""
+    taken_back(in_flight)
+    stored = Task.objects.get()
+    if state != State.ABANDONED:
+        transitions.move(stored, State.RUNNING, "a device answered")
+    transitions.move(stored, state, "it is over", poll_at=None)
+    outcomes.created(in_flight, ACCEPTED)
+    stored = Task.objects.get()
+    assert (stored.state, stored.platform_task_id, stored.poll_at) == (state, "t-1", None)
+    assert Attempt.objects.get().outcome == "created"
+    assert stored.transitions.last().evidence == {"taskID": "t-1"}
+    assert replayed(stored) == state
+    moves = stored.transitions.count()
+    outcomes.created(in_flight, ACCEPTED)
+    assert stored.transitions.count() == moves
+
+
+def test_whoever_is_faster_again_and_again_does_not_cost_the_task_id(in_flight, monkeypatch):
+    """The sweep took it back while its answer came, and a device proves it while that is noticed."""
+    taken_back(in_flight)
+    real, noticed = Task.refresh_from_db, []
+
+    def notice(task, **options):
+        real(task, **options)
+        noticed.append(task.state)
+        if len(noticed) == 1:
+            transitions.move(Task.objects.get(), State.RUNNING, "a device answered")
+
+    monkeypatch.setattr(Task, "refresh_from_db", notice)
+    outcomes.created(in_flight, ACCEPTED)
+    stored = Task.objects.get()
+    assert noticed == [State.UNCONFIRMED, State.RUNNING]
+    assert (stored.state, stored.platform_task_id) == (State.RUNNING, "t-1")
+    assert replayed(stored) == State.RUNNING
+
+
+def test_it_exists_already_is_no_news_of_what_a_device_has_proved(in_flight):
+    """S10: the probe's answer comes after the sweep and after a device."""
+    Attempt.objects.update(outcome="outcome unknown", finished_at=timezone.now(), fence=0)
+    AttemptFactory(task=in_flight, number=2, fence=in_flight.fence)
+    Task.objects.update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+    lifecycle.sweep()
+    lifecycle.receive([Arrival(in_flight.callback_token, PUSH)])
+    lifecycle.settle(in_flight.pk)
+    outcomes.failed(in_flight, Refused("it exists", reason="refused", status=200, code="105002", sent=True))
+    stored = Task.objects.get()
+    assert (stored.state, stored.attempts.last().outcome) == (State.RUNNING, "already there")
     assert replayed(stored) == State.RUNNING
 
 

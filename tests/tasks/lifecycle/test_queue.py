@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from tasks import jobs, lifecycle
-from tasks.lifecycle import budget, queue, tokens
+from tasks.lifecycle import budget, health, queue, tokens
+from tasks.lifecycle.health import is_gone
 from tasks.lifecycle.transitions import move
 from tasks.models import Application, Attempt, Task
 from tasks.states import FINAL, State
@@ -17,7 +18,7 @@ from tests.tasks.lifecycle.test_outcomes import replayed
 from tests.tasks.lifecycle.test_submit import created, open_the_gates, sent
 from tests.tasks.threads import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("worker_lives")]
 
 SECOND = dt.timedelta(seconds=1)
 
@@ -216,6 +217,22 @@ def test_the_reason_is_in_words(application, times):
     put(application, "token refused", times.now)
     task.refresh_from_db()
     assert queue.place_of(task).wait.words == "no token: 100208: wrong secret"
+
+
+def test_without_a_worker_everything_waits_for_one(application, times, monkeypatch):
+    """Q06: else a queue that nobody works at says that a worker takes it as soon as one is free."""
+    monkeypatch.setattr(health, "is_gone", is_gone)
+    task = TaskFactory(application=application)
+    put(application, "token refused", times.now)
+    assert queue.place_of(task).wait.words.startswith("no worker has looked for work yet")
+    lifecycle.sweep()
+    seen = times.now
+    task.refresh_from_db()
+    assert queue.place_of(task).wait.reason == "token refused"
+    times.on(121)
+    wait = queue.place_of(task).wait
+    assert wait.reason == "no worker"
+    assert f"since {seen:%Y-%m-%d %H:%M:%S} UTC" in wait.words
 
 
 def test_places_are_numbered_and_have_their_own_reasons(application, times):
