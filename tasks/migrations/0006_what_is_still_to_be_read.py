@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0003_tallies'),
+        ('tasks', '0005_inbox'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

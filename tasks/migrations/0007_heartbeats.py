@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0003_tallies'),
+        ('tasks', '0006_what_is_still_to_be_read'),
     ]
 
     operations = [

@@ -12,7 +12,7 @@ def drop_the_old_table(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0003_tallies")]
+    dependencies = [("tasks", "0004_settling")]
     operations = [
         migrations.AlterField(
             model_name="callback",
