@@ -7,6 +7,7 @@ import time
 
 import pytest
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import OperationalError
 from django.test import Client
 
@@ -118,15 +119,12 @@ def test_o13_a_database_that_does_not_answer_makes_it_red_within_two_seconds(cli
 
 
 def test_a_migration_that_was_not_applied_makes_it_red(worker):
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'tasks' AND name = '0004_heartbeats'")
-        try:
-            assert problems()["migrations"] == "1 not applied: run manage.py migrate"
-        finally:
-            cursor.execute(
-                "INSERT INTO django_migrations (app, name, applied) VALUES ('tasks', '0004_heartbeats', %s)",
-                [connection.ops.adapt_datetimefield_value(clock.now())],
-            )
+    last = MigrationRecorder.Migration.objects.filter(app="tasks").latest("id")
+    last.delete()
+    try:
+        assert problems()["migrations"] == "1 not applied: run manage.py migrate"
+    finally:
+        MigrationRecorder(connection).record_applied("tasks", last.name)
 
 
 @pytest.mark.parametrize(
