@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 from django.db import transaction
-from django.db.models import Min, Q
+from django.db.models import Min, Q, QuerySet
 
 from tasks import clock
 from tasks.bells import ring
@@ -29,16 +30,28 @@ def sweep() -> None:
         ring("submit", task_id)  # one for each application: its queue decides
     for task_id in Task.objects.in_doubt(now).values_list("pk", flat=True)[:MOST]:
         ring("seek_evidence", task_id)
-    callbacks = Callback.objects.values("task_id")
-    unsettled = (
-        Q(pk__in=callbacks.filter(state=Callback.State.NEW))
-        | Q(listed=False, state=State.RUNNING)
-        | Q(state=State.UNCONFIRMED, pk__in=callbacks.filter(state=Callback.State.SETTLED))  # they prove it
-    )
-    for task_id in Task.objects.filter(unsettled).values_list("pk", flat=True)[:MOST]:
+    for task_id in {*_with_news(), *_to_settle().values_list("pk", flat=True)[:MOST]}:
         ring("settle", task_id)
     for task_id in Task.objects.to_reconcile(now).values_list("pk", flat=True)[:MOST]:
         ring("reconcile", task_id)
+
+
+def _with_news() -> Iterator[int]:
+    """The tasks for which callbacks wait. One look into the index for each: there may be millions of callbacks."""
+    new = Callback.objects.filter(state=Callback.State.NEW).order_by("task_id", "id")
+    task_id: int | None = 0
+    for _ in range(MOST):
+        task_id = new.filter(task_id__gt=task_id).values_list("task_id", flat=True).first()
+        if task_id is None:
+            return
+        yield task_id
+
+
+def _to_settle() -> QuerySet[Task]:
+    """Tasks without news that settling takes further: their devices are not listed, or an answer proves them."""
+    return Task.objects.filter(
+        Q(state=State.RUNNING, listed=False) | Q(state=State.UNCONFIRMED, last_push_at__isnull=False)
+    )
 
 
 def _take_back(task: Task, now: dt.datetime) -> None:
