@@ -22,8 +22,9 @@ from . import queue
 from .asking import ask
 from .compose import callback_url
 from .details import LEASE, TURN_SECONDS
+from .listing import list_devices
 from .results import Observation, apply
-from .settle import conclude, list_devices
+from .settle import conclude
 
 PAGE = 1000
 BEFORE = dt.timedelta(minutes=5)

@@ -25,8 +25,9 @@ from tasks.targets import TargetType
 
 from . import queue
 from .asking import ask
+from .listing import list_devices
 from .results import Observation, apply
-from .settle import conclude, list_devices
+from .settle import conclude
 
 WHOLE = ""
 """The list of all details, whatever their status."""

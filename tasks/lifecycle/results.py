@@ -1,112 +1,143 @@
-"""Merge what is observed of devices into their results, by rank: order-free and duplicate-free."""
+"""Merge what is observed of devices into their results: order-free and duplicate-free, with all that is counted."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
+from django.db import connection
+
 from tasks.models import Result, Task
-from tasks.platform.pushes import FINAL_STATUSES, merge
+from tasks.models.tally import SECONDS, Tally
 from tasks.targets import TargetType
 
+from . import bulk
+from .findings import Finding, Observation, finding, join
+from .shares import COLUMNS, Share, columns_of, settled
 
-@dataclass(frozen=True)
-class Observation:
-    """What one push or one polled detail says of one device."""
-
-    device_id: str
-    command_id: str
-    status: str
-    at: dt.datetime
-    source: str
-    detail: Any = None
-    error_code: str = ""
-    error_text: str = ""
-
-
-MERGED = [
-    "command_id",
-    "status",
-    "detail",
-    "error_code",
-    "error_text",
-    "source",
-    "conflict",
-    "sent_at",
-    "delivered_at",
-    "finished_at",
-]
-TIMES = {"SENT": "sent_at", "DELIVERED": "delivered_at", **dict.fromkeys(FINAL_STATUSES, "finished_at")}
+__all__ = ["Observation", "apply"]
 
 
 def apply(task: Task, observations: Iterable[Observation]) -> None:
-    """Merge ``observations`` into the task's results and counts.
+    """Merge ``observations`` into the task's results, counts and tallies; without effect when they already are.
 
-    Call with the task's row locked, in the transaction that marks their source as settled.
+    Call with the task's row locked. Only what changes is written, and only its changed columns: a database then
+    leaves the indexes of all others alone.
     """
-    observations = list(observations)
-    if not observations:
+    news = _reduced(observations)
+    if not news:
         return
-    rows: dict[str, list[Result]] = defaultdict(list)
-    for row in task.results.filter(device_id__in={seen.device_id for seen in observations}).order_by("id"):
-        rows[row.device_id].append(row)
-    before = Counter(row.status for row in _flat(rows) if not row.unexpected)
+    by_list = task.target_type == TargetType.DEVICE_LIST
+    before = _read(task, sorted(news))
+    after = [
+        share
+        for device_id, of_device in news.items()
+        for share in settled(before.get(device_id, ()), device_id, of_device, by_list=by_list)
+    ]
+    _write(task, [share for shares in before.values() for share in shares], after)
+
+
+def _reduced(observations: Iterable[Observation]) -> dict[str, dict[str, Finding]]:
+    """What is new of each device's commands."""
+    news: dict[str, dict[str, Finding]] = defaultdict(dict)
     for seen in observations:
-        _merge(_row(task, rows[seen.device_id], seen), seen)
-    after = Counter(row.status for row in _flat(rows) if not row.unexpected)
+        of_device, found = news[seen.device_id], finding(seen)
+        known = of_device.get(seen.command_id)
+        of_device[seen.command_id] = join(known, found) if known else found
+    return news
 
-    changed = _flat(rows)
-    Result.objects.bulk_create([row for row in changed if row.pk is None])
-    Result.objects.bulk_create(
-        [row for row in changed if row.pk is not None],
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=MERGED,
+
+def _read(task: Task, device_ids: list[str]) -> dict[str, Sequence[Share]]:
+    """The shares of these devices, as tuples: making model instances would take longer than all the rest."""
+    rows = task.results.filter(device_id__in=device_ids).order_by("device_id", "id")
+    wanted = rows.values_list("id", "device_id", *COLUMNS)
+    with connection.cursor() as cursor:
+        cursor.execute(*wanted.query.sql_with_params())
+        shares = [
+            Share(pk, device_id, command_id, bool(unexpected), bool(anonymous), _finding(*rest))
+            for pk, device_id, command_id, unexpected, anonymous, *rest in cursor
+        ]
+    return {device_id: list(group) for device_id, group in groupby(shares, attrgetter("device_id"))}
+
+
+def _finding(
+    status: str, source: str, conflict: Any, detail: str | None, code: str, text: str, *times: Any
+) -> Finding:
+    return Finding(status, source, bool(conflict), detail, code, text, *map(_moment, times))
+
+
+def _moment(kept: dt.datetime | None) -> dt.datetime | None:
+    """SQLite keeps times without their zone, which is UTC."""
+    return kept.replace(tzinfo=dt.UTC) if kept and kept.tzinfo is None else kept
+
+
+def _write(task: Task, before: Sequence[Share], after: Sequence[Share]) -> None:
+    kept = {share.id for share in after}
+    if merged := [share.id for share in before if share.id and share.id not in kept]:
+        task.results.filter(pk__in=merged).delete()
+    new = [share for share in after if share.id is None]
+    bulk.insert(
+        Result,
+        ("task_id", "device_id", *COLUMNS),
+        [(task.pk, share.device_id, *columns_of(share)) for share in new],
     )
-    counts = Counter(task.counts)
-    counts.update(after)
-    counts.subtract(before)
-    task.counts = {status: count for status, count in counts.items() if count}
-    task.save(update_fields=["counts"])
+    for columns, rows in _changes(before, after).items():
+        bulk.update(Result, columns, sorted(rows, key=lambda row: row[-1]))
+
+    changes = _counted(after)
+    changes.subtract(_counted(before))
+    if any(changes.values()):
+        counts = Counter(task.counts)
+        for (status, _), change in changes.items():
+            counts[status] += change
+        task.counts = {status: count for status, count in counts.items() if count}
+        task.save(update_fields=["counts"])
+        _tally(task, changes)
 
 
-def _flat(rows: dict[str, list[Result]]) -> list[Result]:
-    return [row for of_device in rows.values() for row in of_device]
+def _changes(before: Sequence[Share], after: Sequence[Share]) -> dict[tuple[str, ...], list[tuple[Any, ...]]]:
+    """The changed rows by which of their columns changed."""
+    was = {share.id: share for share in before}
+    changes: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    for share in after:
+        old = was.get(share.id)
+        if old is None or old == share:
+            continue
+        differing = [
+            (column, value)
+            for column, value, kept in zip(COLUMNS, columns_of(share), columns_of(old), strict=True)
+            if value != kept
+        ]
+        columns, values = zip(*differing, strict=True)
+        changes[columns].append((*values, share.id))
+    return changes
 
 
-def _row(task: Task, of_device: list[Result], seen: Observation) -> Result:
-    """The result that ``seen`` is about: its command's, one whose command is not known yet, or a new one."""
-    for row in of_device:
-        if seen.command_id in ("", row.command_id):
-            return row
-    for row in of_device:
-        if not row.command_id:
-            return row
-    # Every listed device has its row from the start, so that one answering twice cannot stand for another.
-    unexpected = task.target_type == TargetType.DEVICE_LIST
-    row = Result(task=task, device_id=seen.device_id, command_id=seen.command_id, unexpected=unexpected)
-    of_device.append(row)
-    return row
+def _counted(shares: Iterable[Share]) -> Counter[tuple[str, dt.datetime | None]]:
+    """How many shares that count have this status and finished within the same bucket."""
+    return Counter(
+        (share.finding.status, share.finding.finished_at and _bucket(share.finding.finished_at))
+        for share in shares
+        if not share.unexpected
+    )
 
 
-def _merge(row: Result, seen: Observation) -> None:
-    row.command_id = row.command_id or seen.command_id
-    status, row.conflict = merge((row.status, row.conflict), (seen.status, False))
-    if status == seen.status:
-        won = status != row.status
-        if won or _weight(seen.source, seen.detail) < _weight(row.source, row.detail):
-            row.source, row.detail = seen.source, seen.detail
-        row.error_code = seen.error_code if won or not row.error_code else row.error_code
-        row.error_text = seen.error_text if won or not row.error_text else row.error_text
-    row.status = status
-    if time := TIMES.get(seen.status):
-        setattr(row, time, min(filter(None, (getattr(row, time), seen.at))))
+def _bucket(at: dt.datetime) -> dt.datetime:
+    return at.replace(second=at.second // SECONDS * SECONDS, microsecond=0)
 
 
-def _weight(source: str, detail: Any) -> tuple[bool, bool, str]:
-    """Of two reports of one status the lighter is kept, whichever came first: what a device said itself."""
-    return detail is None, source != "push", json.dumps(detail, sort_keys=True)
+def _tally(task: Task, changes: Counter[tuple[str, dt.datetime | None]]) -> None:
+    moved = {(at, status): change for (status, at), change in changes.items() if at and change}
+    known = {(tally.at, tally.status): tally for tally in task.tallies.filter(at__in={at for at, _ in moved})}
+    for (at, status), change in moved.items():
+        known.setdefault((at, status), Tally(task=task, at=at, status=status, count=0)).count += change
+    tallies = [known[key] for key in moved]
+    task.tallies.filter(pk__in=[tally.pk for tally in tallies if tally.pk and not tally.count]).delete()
+    Tally.objects.bulk_create([tally for tally in tallies if tally.pk is None])
+    Tally.objects.bulk_update(
+        [tally for tally in tallies if tally.pk and tally.count], ["count"], batch_size=500
+    )

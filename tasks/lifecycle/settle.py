@@ -1,109 +1,254 @@
-"""Turn kept callbacks into results and counts: in batches, in any order, any number of times, same outcome."""
+"""Turn kept callbacks into results and counts: in batches, in any order, any number of times, same outcome.
+
+First the results are committed, then the callbacks are marked, which may lie in another database. A crash in
+between has them settled once more, without effect.
+"""
 
 from __future__ import annotations
 
-import json
+import contextlib
+import datetime as dt
+import logging
 import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    models,
+    transaction,
+)
+from django.db.models import F, Q
 
 from tasks import clock
 from tasks.bells import ring
-from tasks.models import Callback, Result, Task
-from tasks.models.callback import inbox
+from tasks.models import Callback, Task
 from tasks.platform import pushes
+from tasks.platform.jsontext import clean
 from tasks.states import State
 
 from . import pace
+from .listing import list_devices
 from .results import Observation, apply
 from .transitions import move
 
-BATCH = 1000
-TURN_SECONDS = 30
+logger = logging.getLogger(__name__)
+
+BATCH = 5000
+"""Callbacks that are read at a time."""
+MARKED = 1000
+"""Callbacks that are marked at a time: the receiver waits for the same lock."""
+LOCK_SECONDS = 0.05
+"""How long a transaction should take: the size of the next one follows from the last one's time."""
+LEAST = 100
+"""Observations of the shortest transaction."""
+TURN_SECONDS = 3
 """After that a worker lets another job have its turn."""
+LEASE = dt.timedelta(seconds=60)
+"""A worker that dies keeps others from its task no longer than this."""
+TRIES = 5
+"""A callback that cannot be settled so many times is put aside."""
+TOGETHER = 2
+"""Of these, tries with all of its batch; the others are made with each callback by itself."""
+
+TROUBLE = (OperationalError, InterfaceError, InternalError, ProgrammingError)
+"""What the database raises in trouble of its own, whatever the callbacks say."""
+
+Kept = tuple[int, bytes, dt.datetime]
+"""A callback's id, body and time."""
+
+
+class Unsettleable(Exception):
+    """Some callback of the batch makes settling fail; ``__cause__`` says how."""
 
 
 def settle(task_id: int) -> None:
-    """Settle every callback kept for the task. A crash leaves whole batches undone, never half ones."""
-    if not Task.objects.filter(pk=task_id).exists():
-        Callback.objects.filter(task_id=task_id).delete()  # a push that crossed with the pruning of its task
-        return
-    list_devices(task_id)
+    """Settle what is kept for the task. After a turn others are let through, and the bell is rung again."""
     over = time.monotonic() + TURN_SECONDS
-    while _settle_batch(task_id):
-        if time.monotonic() > over:
-            ring("settle", task_id)
-            return
-
-
-def _settle_batch(task_id: int) -> bool:
-    """Settle the oldest callbacks: their effect in one transaction, then their marks; True while there may be more."""
-    with transaction.atomic():
-        task = Task.objects.light().select_for_update().get(pk=task_id)
-        callbacks = list(task.callbacks.filter(state=Callback.State.NEW).order_by("id")[:BATCH])
-        observations, settled, malformed = [], [], []
-        for callback in callbacks:
-            try:
-                push = pushes.parse(bytes(callback.body))
-            except pushes.Malformed as error:
-                malformed.append((callback.pk, str(error)))
-                continue
-            settled.append(callback.pk)
-            task.last_push_at = max(filter(None, (task.last_push_at, callback.received_at)))
-            observations.append(
-                Observation(
-                    device_id=push.device_id,
-                    command_id=push.command_id,
-                    status=push.status,
-                    at=callback.received_at,
-                    source="push",
-                    detail=push.detail,
-                )
-            )
-        apply(task, observations)
-        task.save(update_fields=["last_push_at"])
-        conclude(task)
-    _mark(settled, malformed)  # a crash before this has the batch settled once more, without effect
-    return len(callbacks) == BATCH
-
-
-def _mark(settled: list[int], malformed: list[tuple[int, str]]) -> None:
-    """Note in the inbox what became of callbacks: briefly, for the receiver waits meanwhile."""
-    with transaction.atomic(using=inbox()):
-        Callback.objects.filter(pk__in=settled).update(state=Callback.State.SETTLED)
-        for pk, problem in malformed:
-            Callback.objects.filter(pk=pk).update(state=Callback.State.QUARANTINED, problem=problem[:300])
+    while _has_work(task_id):
+        with _turn_of(task_id) as turn:
+            if turn is None:
+                return  # another worker has the turn, and looks again when it has given it back
+            if not list_devices(task_id, until=over) or not _settle_all(turn, over):
+                ring("settle", task_id)
+                return
+            with transaction.atomic():
+                conclude(Task.objects.select_for_update().get(pk=task_id))
 
 
 def conclude(task: Task) -> None:
-    """Move the task as far as its results prove: an answer proves that it exists, all of them that it is over."""
-    if task.state == State.UNCONFIRMED and task.last_push_at:
+    """Move the task as far as its results prove. Call with its row locked."""
+    if _is_proven(task):
         move(
             task,
             State.RUNNING,
             "A device's answer came to this task's own address, so the platform has the task; "
             "its taskID is not known.",
-            evidence={"callbacks": task.callbacks.count()},
+            evidence={"last_push_at": f"{task.last_push_at:%Y-%m-%dT%H:%M:%SZ}"},
             submitted_at=clock.now(),
             poll_at=clock.now(),
         )
-    if task.state == State.RUNNING and task.expected and task.answered >= task.expected:
+    if _is_over(task):
         confirmed_at = pace.confirmation() if task.platform_task_id else None
         move(task, State.COMPLETE, "every device has a final answer", poll_at=confirmed_at)
 
 
-def list_devices(task_id: int) -> None:
-    """Give every device of a DeviceList its row, so that the silent ones can be seen too."""
-    unlisted = Task.objects.filter(pk=task_id, listed=False)
-    if not unlisted.exists():
+def _is_proven(task: Task) -> bool:
+    """An answer proves that the platform has the task."""
+    return task.state == State.UNCONFIRMED and task.last_push_at is not None
+
+
+def _is_over(task: Task) -> bool:
+    return task.state == State.RUNNING and bool(task.expected) and task.answered >= (task.expected or 0)
+
+
+def _has_work(task_id: int) -> bool:
+    """Most bells are rung for what another worker has settled meanwhile."""
+    task = Task.objects.filter(pk=task_id).first()
+    if task is None:
+        Callback.objects.filter(task_id=task_id).delete()  # pushes that crossed with the pruning of their task
+        return False
+    return not task.listed or _is_proven(task) or _is_over(task) or _new(task_id).exists()
+
+
+def _new(task_id: int) -> models.QuerySet[Callback]:
+    return Callback.objects.filter(task_id=task_id, state=Callback.State.NEW)
+
+
+@dataclass
+class _Turn:
+    """The turn to settle one task. ``tries`` counts those that came to nothing, the running one included.
+
+    The count is in the database before a try is made: a worker that dies has counted it, too.
+    """
+
+    task_id: int
+    until: dt.datetime
+    tries: int
+    alone: int = BATCH  # callbacks that are still to be settled by themselves
+    chunk: int = 1000  # observations of the next transaction
+
+    @property
+    def together(self) -> bool:
+        return self.tries <= TOGETHER
+
+    def note(self, tries: int, **columns: object) -> None:
+        """The next try is that many-th one; and the turn goes on."""
+        until = clock.now() + LEASE
+        Task.objects.filter(pk=self.task_id).update(settling_until=until, settle_tries=tries, **columns)
+        self.until, self.tries = until, tries
+
+    def following(self) -> int:
+        """What the next try counts as when this one came to something."""
+        if self.together or self.alone <= 1:
+            self.alone = BATCH
+            return 1
+        self.alone -= 1
+        return TOGETHER + 1
+
+
+@contextlib.contextmanager
+def _turn_of(task_id: int) -> Iterator[_Turn | None]:
+    """The turn to settle the task; None when another worker has it."""
+    now = clock.now()
+    free = Task.objects.filter(Q(settling_until=None) | Q(settling_until__lt=now), pk=task_id)
+    if not free.update(settling_until=now + LEASE, settle_tries=F("settle_tries") + 1):
+        yield None
         return
-    with transaction.atomic():
-        task = unlisted.select_for_update().first()
-        if task is None:
-            return  # another worker got there first
-        ids = json.loads(task.request_body)["param"]["deviceList"]
-        Result.objects.bulk_create(
-            (Result(task=task, device_id=device_id) for device_id in ids), batch_size=5000
-        )
-        task.listed, task.counts = True, {"": len(ids)}
-        task.save(update_fields=["listed", "counts"])
+    tries = Task.objects.values_list("settle_tries", flat=True).get(pk=task_id)
+    turn = _Turn(task_id, now + LEASE, tries)
+    try:
+        yield turn
+    finally:
+        with contextlib.suppress(*TROUBLE):  # then the lease runs out
+            mine = Task.objects.filter(pk=task_id, settling_until=turn.until)
+            mine.update(settling_until=None, settle_tries=0 if turn.together else TOGETHER)
+
+
+def _settle_all(turn: _Turn, over: float) -> bool:
+    """Settle batch by batch; False when time is over before all is done."""
+    problem = "The worker died each time that it was settled."
+    while callbacks := _next(turn.task_id, BATCH if turn.together else 1):
+        if turn.tries > TRIES:
+            logger.error("callback %s of task %s is put aside: %s", callbacks[0][0], turn.task_id, problem)
+            _mark([callbacks[0][0]], Callback.State.QUARANTINED, problem)
+            turn.note(turn.following())
+            continue
+        try:
+            _settle_batch(turn, callbacks)
+        except Unsettleable as error:
+            logger.warning("settling for task %s fails: %r", turn.task_id, error.__cause__)
+            problem = f"Settling it fails: {clean(repr(error.__cause__))}"
+            turn.note(turn.tries + 1)
+        if time.monotonic() > over:
+            return False
+    return True
+
+
+def _next(task_id: int, size: int) -> list[Kept]:
+    return [
+        (pk, bytes(body), received_at)
+        for pk, body, received_at in _new(task_id)
+        .order_by("id")
+        .values_list("id", "body", "received_at")[:size]
+    ]
+
+
+def _settle_batch(turn: _Turn, callbacks: Sequence[Kept]) -> None:
+    """Commit what the callbacks say, device by device in short transactions; then mark the callbacks."""
+    observations, malformed = _read(callbacks)
+    observations.sort(key=lambda seen: seen.device_id)
+    done = 0
+    while done < len(observations):
+        chunk = observations[done : done + turn.chunk]
+        with transaction.atomic():
+            task = Task.objects.select_for_update().get(pk=turn.task_id)
+            began = time.monotonic()
+            _apply(task, chunk)
+            done += len(chunk)
+            if done == len(observations):
+                newest = max(seen.at for seen in observations)
+                task.last_push_at = max(filter(None, (task.last_push_at, newest)))
+                turn.note(turn.following(), last_push_at=task.last_push_at)
+                conclude(task)
+        took = max(time.monotonic() - began, 0.001)
+        turn.chunk = min(max(int(len(chunk) * LOCK_SECONDS / took), LEAST), BATCH)
+    bad = {pk for of_problem in malformed.values() for pk in of_problem}
+    _mark([pk for pk, _, _ in callbacks if pk not in bad], Callback.State.SETTLED)
+    for problem, of_problem in malformed.items():
+        _mark(of_problem, Callback.State.QUARANTINED, problem)
+
+
+def _read(callbacks: Sequence[Kept]) -> tuple[list[Observation], dict[str, list[int]]]:
+    """What the callbacks say; and the ids of those that say nothing, by what is wrong with them."""
+    observations, malformed = [], defaultdict(list)
+    for pk, body, received_at in callbacks:
+        try:
+            device_id, command_id, status, _, detail = pushes.parse(body)
+        except pushes.Malformed as error:
+            malformed[error.reason].append(pk)
+        except Exception as error:
+            raise Unsettleable from error
+        else:
+            observations.append(Observation(device_id, command_id, status, received_at, "push", detail))
+    return observations, malformed
+
+
+def _apply(task: Task, observations: Sequence[Observation]) -> None:
+    try:
+        apply(task, observations)
+    except TROUBLE:
+        raise
+    except Exception as error:
+        raise Unsettleable from error
+
+
+def _mark(ids: Sequence[int], state: Callback.State, problem: str = "") -> None:
+    """By id and not by a range of ids: on PostgreSQL one may be committed later than one that follows it."""
+    for start in range(0, len(ids), MARKED):
+        some = Callback.objects.filter(pk__in=ids[start : start + MARKED], state=Callback.State.NEW)
+        some.update(state=state, problem=problem[:300])

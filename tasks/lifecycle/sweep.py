@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from itertools import islice
 
 from django.db import transaction
-from django.db.models import Min, Q
+from django.db.models import Min, Q, QuerySet
 
 from tasks import clock
 from tasks.bells import ring
-from tasks.models import Callback, Heartbeat, Task
+from tasks.models import Callback, Task
 from tasks.states import State
 
-from . import health
 from .outcomes import unconfirmed
 from .transitions import Overtaken, move
 
@@ -24,7 +22,6 @@ MOST = 200
 
 def sweep() -> None:
     """Take back what dead workers hold, then ring for all that is due. Any number of sweeps do no harm."""
-    health.beat(Heartbeat.WORKER)
     now = clock.now()
     for task in Task.objects.light().abandoned(now)[:MOST]:
         _take_back(task, now)
@@ -33,24 +30,28 @@ def sweep() -> None:
         ring("submit", task_id)  # one for each application: its queue decides
     for task_id in Task.objects.in_doubt(now).values_list("pk", flat=True)[:MOST]:
         ring("seek_evidence", task_id)
-    proven = Q(state=State.UNCONFIRMED, last_push_at__isnull=False)  # by an answer at its own address
-    unsettled = Task.objects.filter(Q(listed=False, state=State.RUNNING) | proven)
-    for task_id in {*islice(_with_news(), MOST), *unsettled.values_list("pk", flat=True)[:MOST]}:
+    for task_id in {*_with_news(), *_to_settle().values_list("pk", flat=True)[:MOST]}:
         ring("settle", task_id)
     for task_id in Task.objects.to_reconcile(now).order_by("poll_at").values_list("pk", flat=True)[:MOST]:
         ring("reconcile", task_id)
 
 
 def _with_news() -> Iterator[int]:
-    """Tasks with callbacks to be settled: one step down the index for each, however many callbacks wait."""
-    new = (
-        Callback.objects.filter(state=Callback.State.NEW)
-        .order_by("task_id")
-        .values_list("task_id", flat=True)
-    )
+    """The tasks for which callbacks wait. One look into the index for each: there may be millions of callbacks."""
+    new = Callback.objects.filter(state=Callback.State.NEW).order_by("task_id", "id")
     task_id: int | None = 0
-    while (task_id := new.filter(task_id__gt=task_id).first()) is not None:
+    for _ in range(MOST):
+        task_id = new.filter(task_id__gt=task_id).values_list("task_id", flat=True).first()
+        if task_id is None:
+            return
         yield task_id
+
+
+def _to_settle() -> QuerySet[Task]:
+    """Tasks without news that settling takes further: their devices are not listed, or an answer proves them."""
+    return Task.objects.filter(
+        Q(state=State.RUNNING, listed=False) | Q(state=State.UNCONFIRMED, last_push_at__isnull=False)
+    )
 
 
 def _take_back(task: Task, now: dt.datetime) -> None:

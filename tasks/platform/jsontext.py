@@ -39,8 +39,15 @@ def loads(text: str | bytes) -> object:
         raise BadJSON(error.msg, error.lineno, error.colno) from error
     except RecursionError as error:
         raise BadJSON(_TOO_DEEP) from error
-    _check_depth(value)
+    if decoded.count("[") + decoded.count("{") > MAX_DEPTH:  # fewer brackets cannot nest deeper
+        _check_depth(value)
     return value
+
+
+def storable(raw: bytes) -> object:
+    """``cleaned(loads(raw))``. What databases refuse can stand in strict JSON only as an escape, and most has none."""
+    value = loads(raw)
+    return cleaned(value) if b"\\u" in raw else value
 
 
 def _decoded(raw: bytes) -> str:

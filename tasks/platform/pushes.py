@@ -6,9 +6,9 @@ and out of order, so nothing here depends on the order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from tasks.platform.jsontext import BadJSON, cleaned, loads
+from tasks.platform.jsontext import BadJSON, storable
 
 RANK: dict[str, int] = {
     "PENDING": 0,
@@ -45,8 +45,7 @@ class Malformed(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(NamedTuple):
     """One device's news of one command; ``command_id`` is "" and ``detail`` None where the body has none."""
 
     device_id: str
@@ -58,6 +57,8 @@ class Push:
 
 def normal(code: str) -> str:
     """The status in our one spelling; an unknown code stays as it is and ranks lowest."""
+    if code in RANK:
+        return code
     upper = code.strip().upper()
     status = SYNONYMS.get(upper, upper)
     return status if status in RANK else code
@@ -71,7 +72,7 @@ def parse(raw: bytes) -> Push:
     result's detail are not.
     """
     try:
-        body = cleaned(loads(raw))
+        body = storable(raw)
     except BadJSON as error:
         raise Malformed(f"The body {_sentence(error)}.") from error
     if not isinstance(body, dict):

@@ -78,7 +78,7 @@ def test_details_fill_what_pushes_left_open(sandbox, application):
     push = {
         "deviceId": devices[0],
         "commandId": "",
-        "result": {"resultCode": "FAILED", "resultDetail": {"e": 1}},
+        "result": {"resultCode": "SUCCESSFUL", "resultDetail": {"e": 1}},
     }
     lifecycle.receive([Arrival(task.callback_token, json.dumps(push).encode())])
     lifecycle.settle(task.pk)
