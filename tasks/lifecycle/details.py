@@ -43,6 +43,10 @@ LEASE = dt.timedelta(seconds=60)
 """So long another worker leaves it alone; a call takes no longer."""
 
 
+FINER = {"TIMEOUT": "EXPIRED", "FAILED": "CANCELED"}
+"""A word of the details -> what it may stand for there. Where a push said the finer one, the two do not disagree."""
+
+
 class Unfit(PlatformError):
     """An answer that contradicts itself or another one: nothing is concluded from it, and it is asked for again."""
 
@@ -179,7 +183,7 @@ def _keep(task: Task, found: DetailsPage, *, last: bool | None = None) -> None:
     with transaction.atomic():
         locked = Task.objects.light().select_for_update().get(pk=task.pk)
         counts = dict(locked.counts)
-        apply(locked, [_observed(detail, now) for detail in found.details if _is_somebody(detail)])
+        apply(locked, _observations(locked, found, now))
         conclude(locked)
         locked.poll_lists, locked.poll_page = task.poll_lists, task.poll_page
         if last is not None:
@@ -222,11 +226,21 @@ def _is_somebody(detail: Detail) -> bool:
     return bool(detail.device_id) and max(map(len, words)) <= LONGEST_WORD
 
 
-def _observed(detail: Detail, at: dt.datetime) -> Observation:
+def _observations(task: Task, found: DetailsPage, now: dt.datetime) -> list[Observation]:
+    details = [detail for detail in found.details if _is_somebody(detail)]
+    finer = {}
+    if any(task.counts.get(status) for status in FINER.values()):
+        known = task.results.filter(device_id__in=[detail.device_id for detail in details])
+        finer = dict(known.filter(status__in=FINER.values()).values_list("device_id", "status"))
+    return [_observed(detail, finer.get(detail.device_id, ""), now) for detail in details]
+
+
+def _observed(detail: Detail, finer: str, at: dt.datetime) -> Observation:
+    status = normal(detail.status)
     return Observation(
         device_id=detail.device_id,
         command_id=detail.command_id,
-        status=normal(detail.status),
+        status=finer if finer and finer == FINER.get(status) else status,
         at=at,
         source="poll",
         detail=detail.output,

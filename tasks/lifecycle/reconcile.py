@@ -104,7 +104,7 @@ def _by_address(task: Task) -> None:
             _go_on(task)
             return
         following = max(following, now + pages * A_PAGE)
-    _again(task, following)
+    _again(task, following if task.state == State.RUNNING else None)
     _give_up_when_late(task)
 
 

@@ -6,7 +6,6 @@ import json
 import time
 from collections import Counter
 from types import SimpleNamespace
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from django.utils import timezone
@@ -22,7 +21,7 @@ from tasks.states import State
 from tasks.targets import TargetType
 from tests.factories import COMMAND, ApplicationFactory, TaskFactory
 from tests.sandbox import until
-from tests.tasks.platform.servers import saying
+from tests.tasks.lifecycle.listing import entries, listing, playing
 
 pytestmark = pytest.mark.django_db
 
@@ -310,35 +309,6 @@ def test_the_devices_of_a_broadcast_are_found_while_they_sleep(sandbox, applicat
 # Answers that do not fit
 
 
-def playing(serve, *answers):
-    """A platform that gives these answers, and then the last one for ever."""
-    left = list(answers)
-    return serve(lambda sock, stop: saying(200, left.pop(0) if len(left) > 1 else left[0])(sock, stop))
-
-
-def listing(serve, said, listed, heeds=("status", "deviceId")):
-    """A platform that says this of the task, and lists these details under the filters that it heeds."""
-
-    def answer(sock, stop):
-        target = server.requests[-1].split(b" ")[1].decode()
-        asked = dict(parse_qsl(urlsplit(target).query))
-        if "/taskDetails" not in target:
-            return saying(200, said)(sock, stop)
-        kept = [
-            detail
-            for detail in listed
-            if "status" not in heeds or asked.get("status", detail["status"]) == detail["status"]
-            if "deviceId" not in heeds
-            or asked.get("deviceId", detail["param"]["deviceId"]) == detail["param"]["deviceId"]
-        ]
-        size = int(asked["pageSize"])
-        shown = kept[int(asked["pageNo"]) * size :][:size]
-        return saying(200, {"totalCount": len(kept), "taskDetails": shown})(sock, stop)
-
-    server = serve(answer)
-    return server
-
-
 def running(url, count=30, **columns):
     application = ApplicationFactory(
         url=url, access_token="t", token_expires_at=timezone.now() + dt.timedelta(days=9)
@@ -347,13 +317,6 @@ def running(url, count=30, **columns):
     return TaskFactory(
         application=application, state=State.RUNNING, platform_task_id="t1", devices=devices, **columns
     )
-
-
-def entries(first, count, status="Success"):
-    return [
-        {"status": status, "param": {"deviceId": f"d{number}", "commandId": f"c{number}"}, "output": "{}"}
-        for number in range(first, first + count)
-    ]
 
 
 def page(first, count, total, status="Success"):

@@ -6,13 +6,14 @@ import pytest
 from django.utils import timezone
 
 from tasks import lifecycle
-from tasks.lifecycle import Arrival
-from tasks.lifecycle.reconcile import GRACE
+from tasks.lifecycle import Arrival, pace
+from tasks.lifecycle.reconcile import GRACE, LATE
 from tasks.models import Application, Task
 from tasks.states import State
 from tasks.targets import TargetType
-from tests.factories import ApplicationFactory, TaskFactory
+from tests.factories import ApplicationFactory, CallbackFactory, TaskFactory
 from tests.sandbox import until
+from tests.tasks.lifecycle.listing import listing, playing
 from tests.tasks.platform.servers import saying
 
 pytestmark = pytest.mark.django_db
@@ -45,17 +46,10 @@ def over(sandbox, task):
 
 def running(url, **columns):
     application = ApplicationFactory(
-        url=url, access_token="t", token_expires_at=timezone.now() + dt.timedelta(hours=1)
+        url=url, access_token="t", token_expires_at=timezone.now() + dt.timedelta(days=3)
     )
-    return TaskFactory(
-        application=application, state=State.RUNNING, platform_task_id="t1", devices=["d1", "d2"], **columns
-    )
-
-
-def playing(serve, *answers):
-    """A platform that gives these answers, and then the last one for ever."""
-    left = list(answers)
-    return serve(lambda sock, stop: saying(200, left.pop(0) if len(left) > 1 else left[0])(sock, stop))
+    columns = {"devices": ["d1", "d2"]} | columns
+    return TaskFactory(application=application, state=State.RUNNING, platform_task_id="t1", **columns)
 
 
 def test_pushes_that_were_lost_are_made_up_for(sandbox, application):
@@ -222,6 +216,152 @@ def test_numbers_and_words_beyond_all_measure_do_no_harm(serve):
     asked(task)
     assert (task.state, task.counts) == (State.COMPLETE, {"": 2})
     assert "100,000,000,000,000,000" in task.disagreement
+
+
+# The end
+
+
+def settled(task, *answers):
+    """The task after these devices' pushes; silent since."""
+    for device, code in answers:
+        body = {"deviceId": device, "commandId": f"of {device}", "result": {"resultCode": code}}
+        lifecycle.receive([Arrival(task.callback_token, json.dumps(body).encode())])
+    lifecycle.settle(task.pk)
+    Task.objects.filter(pk=task.pk).update(last_push_at=None)
+    task.refresh_from_db()
+    return task
+
+
+def detail(device, status):
+    return {"status": status, "param": {"deviceId": device, "commandId": f"of {device}"}}
+
+
+def test_what_pushes_have_ended_is_confirmed_by_one_question(serve, times):
+    server = serve(saying(200, {"status": "Complete", "totalCnt": 2, "successCnt": 1, "failCnt": 1}))
+    task = settled(running(server.url), ("d1", "SUCCESSFUL"), ("d2", "FAILED"))
+    assert (task.state, task.poll_at) == (State.COMPLETE, times.now + pace.CONFIRMED_AFTER)
+    times.on(15)
+    lifecycle.reconcile(task.pk)
+    task.refresh_from_db()
+    assert (task.poll_at, task.platform_status, task.disagreement) == (None, "Complete", "")
+    assert task.platform_counts["fail"] == 1
+    assert (len(server.requests), task.transitions.last().reason) == (1, "every device has a final answer")
+
+
+def test_push_and_poll_that_disagree_are_a_conflict_and_the_polls_word_stands(serve, times):
+    """C36: the platform counts otherwise, so it is asked of which device."""
+    server = playing(
+        serve,
+        {"status": "Complete", "totalCnt": 2, "successCnt": 1, "failCnt": 1},
+        {"totalCount": 1, "taskDetails": [detail("d2", "Fail")]},
+    )
+    task = settled(running(server.url), ("d1", "SUCCESSFUL"), ("d2", "SUCCESSFUL"))
+    times.on(15)
+    lifecycle.reconcile(task.pk)
+    task.refresh_from_db()
+    second = task.results.get(device_id="d2")
+    assert (second.status, second.conflict, second.source) == ("FAILED", True, "poll")
+    assert (task.state, task.counts) == (State.COMPLETE, {"SUCCESSFUL": 1, "FAILED": 1})
+    assert (task.disagreement, task.poll_at) == ("", None)
+
+
+def test_counts_that_stay_different_are_written_down_once(serve, times):
+    """C36: the platform's details do not bear its counters out; the operator is told so in numbers."""
+    said = {"status": "Complete", "totalCnt": 2, "successCnt": 1, "failCnt": 1}
+    server = listing(serve, said, [detail("d1", "Success"), detail("d2", "Success")])
+    task = settled(running(server.url), ("d1", "SUCCESSFUL"), ("d2", "SUCCESSFUL"))
+    words = "The platform counts 1 failed, 1 successful; the results here are 0 failed, 2 successful."
+    for _ in range(3):
+        times.on(60)
+        lifecycle.reconcile(task.pk)
+    task.refresh_from_db()
+    last = task.transitions.last()
+    assert (task.disagreement, last.reason) == (words, words)
+    assert (last.from_state, last.to_state) == (State.COMPLETE, State.COMPLETE)
+    assert last.evidence["results"] == {"SUCCESSFUL": 2}
+    assert last.evidence["fail"] == 1
+    assert task.transitions.filter(reason=words).count() == 1
+
+
+def test_a_task_given_up_is_mended_when_the_platform_is_back(serve, times):
+    """Its state stays; what the platform knew all the time is not lost."""
+    answers = [saying(500, b""), saying(200, {"status": "Complete", "totalCnt": 2, "successCnt": 2})]
+    answers += [
+        saying(200, {"totalCount": 2, "taskDetails": [detail("d1", "Success"), detail("d2", "Success")]})
+    ]
+    server = serve(lambda sock, stop: answers.pop(0)(sock, stop))
+    task = running(server.url, submitted_at=times.now - dt.timedelta(minutes=10) - GRACE)
+    task = after(times, task)
+    assert (task.state, task.answered) == (State.TIMED_OUT, 0)
+    task = after(times, task)
+    assert (task.state, task.counts, task.poll_at) == (State.TIMED_OUT, {"SUCCESSFUL": 2}, None)
+
+
+@pytest.mark.parametrize("word", sorted(LATE))
+def test_a_platform_that_still_works_on_it_is_believed_for_an_hour(serve, times, word):
+    server = serve(saying(200, {"status": word, "totalCnt": 2}))
+    task = running(server.url, submitted_at=times.now - dt.timedelta(minutes=10))
+    times.on(3570)
+    assert after(times, task).state == State.RUNNING
+    times.on(60)
+    assert after(times, task).state == State.TIMED_OUT
+
+
+def test_a_word_never_heard_of_is_shown_and_ends_nothing_before_its_time(serve, times):
+    """S38"""
+    server = serve(saying(200, {"status": "Paused", "totalCnt": 2, "successCnt": 2}))
+    task = running(server.url, submitted_at=times.now)
+    task = after(times, task)
+    assert (task.state, task.platform_status) == (State.RUNNING, "Paused")
+    assert task.reason == "The platform calls its status “Paused”, which nobody knows here."
+    times.now = task.deadline + GRACE
+    assert after(times, task).state == State.TIMED_OUT
+
+
+def test_a_total_that_shrinks_ends_no_task_too_early(serve, times):
+    """Nobody listed the devices, so their number is the platform's word; it only grows."""
+    totals = iter([3, 5, 1, 5])
+    server = serve(
+        lambda sock, stop: saying(200, {"status": "Running", "totalCnt": next(totals)})(sock, stop)
+    )
+    task = running(server.url, kind=TargetType.BROADCAST, devices=None, submitted_at=times.now, timeout=2880)
+    expected = []
+    for _ in range(4):
+        settled(task, ("d1", "SUCCESSFUL"))
+        Task.objects.update(last_push_at=times.now)
+        times.on(300)
+        CallbackFactory(task=task)  # pushes come: nothing else is read
+        task = after(times, task)
+        expected.append(task.expected)
+    assert expected == [3, 5, 5, 5]
+    assert task.state == State.RUNNING
+
+
+def test_a_task_that_the_platform_has_forgotten_is_not_asked_for_again(serve, times):
+    gone = {"error_code": "105005", "error_desc": "The batchTask is not existed."}
+    server = serve(saying(404, gone))
+    task = settled(running(server.url), ("d1", "SUCCESSFUL"), ("d2", "SUCCESSFUL"))
+    times.on(15)
+    task = after(times, task)
+    assert (task.state, task.poll_at, len(server.requests)) == (State.COMPLETE, None, 1)
+
+
+def test_another_tasks_counters_are_not_taken(serve, times):
+    server = serve(saying(200, {"status": "Complete", "taskName": "another", "totalCnt": 9, "successCnt": 9}))
+    task = running(server.url, submitted_at=times.now)
+    task = after(times, task)
+    assert (task.state, task.platform_counts, task.platform_status) == (State.RUNNING, {}, "")
+    assert "called “another”: it is not trusted" in task.reason
+    times.now = task.deadline + GRACE
+    assert after(times, task).state == State.TIMED_OUT
+
+
+def after(times, task):
+    """The task after its next turn."""
+    Task.objects.filter(pk=task.pk, poll_at__isnull=False).update(poll_at=times.on(20))
+    lifecycle.reconcile(task.pk)
+    task.refresh_from_db()
+    return task
 
 
 def test_who_is_not_due_or_not_running_is_not_asked_for(serve):
