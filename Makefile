@@ -2,13 +2,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test setup lint lock screenshots faults bench mutants clean
+.PHONY: run test test-faults test-postgres setup lint lock screenshots faults bench mutants saturation recovery clean
 
 run: setup          ## set up, start everything, print the address
 	@$(BIN)/python manage.py up $(ARGS)
 
 test: $(VENV)/.dev  ## set up and pass the tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-faults: $(VENV)/.dev    ## faults of real processes and servers, one after another: nothing else beside it
+	@$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
+
+test-postgres: $(VENV)/.dev  ## what is about the database, on a PostgreSQL that is started for it
+	@$(BIN)/python -m tests.faults.postgres $(ARGS)
 
 lint: $(VENV)/.dev  ## what CI checks besides the tests
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -54,6 +60,13 @@ SCHEDULES ?= 10000
 SEED ?= 1
 RUNS ?= 1
 
-faults: $(VENV)/.dev ## schedules of faults and the crash matrix: SCHEDULES=10000 SEED=1 RUNS=20
-	@$(BIN)/python -m pytest -m faults tests/faults
+faults: test-faults ## schedules of faults and the crash matrix: SCHEDULES=10000 SEED=1 RUNS=20
 	@$(BIN)/python -m tests.faults --schedules $(SCHEDULES) --seed $(SEED) --runs $(RUNS)
+
+MINUTES ?= 10
+
+saturation: $(VENV)/.dev ## four workers with more work than the platform allows: MINUTES=10
+	@$(BIN)/python -m tests.faults.figures saturation --minutes $(MINUTES)
+
+recovery: $(VENV)/.dev ## how long it takes until work goes on after a worker, beat or the broker is gone
+	@$(BIN)/python -m tests.faults.figures recovery

@@ -2,7 +2,8 @@
 
 A consumer leases a message; an acknowledgement deletes it. While the process lives, a thread renews its
 leases, however long its jobs take and whatever pool runs them; when it dies, they run out and the next
-worker takes over. So every message is delivered at least once, and twice only after a crash.
+worker takes over. So every message is delivered at least once, and twice only after a crash. One that comes back
+again and again, as each worker that takes it dies, is dropped: the sweep finds real work without it.
 
 There is no fanout: workers run with ``--without-gossip --without-mingle --without-heartbeat``, with events
 and remote control off, and with late acknowledgement.
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 SCHEME = "sqlite-broker"
 LEASE_SECONDS = 30.0
 BUSY_SECONDS = 20.0
+MOST_DELIVERIES = 5
 
 SETUP = (
     "PRAGMA journal_mode=WAL",
@@ -87,10 +89,16 @@ class Store:
             if not self._run(FIND, queue, now):
                 self._idle[queue] = mark, self._run(NEXT_EXPIRY, queue)[0][0] or float("inf")
                 return None
-            rows = self._write(CLAIM, now + self.lease, queue, now)
-            if not rows:  # another process was faster
-                return None
-            number, claims, payload = rows[0]
+            while True:
+                rows = self._write(CLAIM, now + self.lease, queue, now)
+                if not rows:  # another process was faster
+                    return None
+                number, claims, payload = rows[0]
+                if claims <= MOST_DELIVERIES:
+                    break
+                self._write(REMOVE, number)
+                job = loads(payload).get("headers", {}).get("task", "a message")
+                logger.error("%s was delivered %s times and never done: it is dropped", job, claims - 1)
             self._held.add((number, claims))
         self._start_keeper()
         return (number, claims), payload

@@ -96,3 +96,25 @@ def test_no_template_carries_a_script_or_a_style_of_its_own() -> None:
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|hx-on|javascript:", text), (
             name(path)
         )
+
+
+CASES = [
+    f"{kind}{number:02}" for kind, last in (("S", 41), ("Q", 20), ("C", 38)) for number in range(1, last + 1)
+]
+"""Faults of submission, of broker and workers, and of callbacks that the specification lists."""
+
+
+def carried() -> set[str]:
+    """The cases that stand in a test's name, in its docstring, or at the head of a row that it is given."""
+    said: list[str] = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                said += [node.name.upper().replace("_", " "), ast.get_docstring(node) or ""]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                said.append(node.value[:3])
+    return set(re.findall(r"\b[SQC][0-9]{2}\b", "\n".join(said)))
+
+
+def test_every_case_of_the_specification_is_carried_by_a_test() -> None:
+    assert sorted(set(CASES) - carried()) == []

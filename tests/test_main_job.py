@@ -98,6 +98,7 @@ def running_up(options, environment, path):
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 0, path.read_text()
             assert "Traceback" not in path.read_text()
+            assert "superuser privileges" not in path.read_text()
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,11 +1,11 @@
 """Getting an access token. A new login makes the old token invalid, so let only one happen at a time.
 
-Source: the vendor's pages on authentication (login, refresh).
+The vendor also offers to refresh a token, which takes one call as a login does: there is only the one way.
+Source: the vendor's pages on authentication.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -15,17 +15,15 @@ from tasks.platform.transport import call
 from tasks.platform.verdicts import bad_answer, members
 
 LOGIN = "/iocm/app/sec/v1.1.0/login"
-REFRESH = "/iocm/app/sec/v1.1.0/refreshToken"
 EXPIRES_IN = 3600
 """Seconds a token lives where the answer does not say."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """An access token, the token that renews it ("" if none came), and its life in seconds."""
+    """An access token and its life in seconds."""
 
     access: str = field(repr=False)
-    refresh: str = field(repr=False)
     expires_in: int
 
 
@@ -36,30 +34,17 @@ def login(connection: Connection, *, deadline: float = 30.0) -> Token:
     no harm, and a task that has no token waits.
     """
     body = urlencode({"appId": connection.app_id, "secret": connection.secret}).encode()
-    return _ask(connection, LOGIN, "application/x-www-form-urlencoded", body, deadline)
-
-
-def refresh(connection: Connection, refresh_token: str, *, deadline: float = 30.0) -> Token:
-    """A new token for a refresh token; errors as for ``login``."""
-    form = {"appId": connection.app_id, "secret": connection.secret, "refreshToken": refresh_token}
-    return _ask(connection, REFRESH, "application/json", json.dumps(form).encode(), deadline, refresh_token)
-
-
-def _ask(
-    connection: Connection, path: str, content_type: str, body: bytes, deadline: float, *secrets: str
-) -> Token:
-    secrets = (connection.secret, *secrets)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
     try:
-        answer = call(
-            connection, "POST", path, headers={"Content-Type": content_type}, body=body, deadline=deadline
-        )
-        content = members(answer, *secrets)
-        access, renewal = content.get("accessToken"), content.get("refreshToken")
+        answer = call(connection, "POST", LOGIN, headers=headers, body=body, deadline=deadline)
+        content = members(answer, connection.secret)
+        access = content.get("accessToken")
         if not isinstance(access, str) or not access.isascii() or not access.isprintable() or not access:
-            raise bad_answer(answer, "The platform's answer to the login holds no access token.", *secrets)
+            problem = "The platform's answer to the login holds no access token."
+            raise bad_answer(answer, problem, connection.secret)
     except PlatformError as error:
         raise _waiting(error) from error
-    return Token(access, renewal if isinstance(renewal, str) else "", _seconds(content.get("expiresIn")))
+    return Token(access, _seconds(content.get("expiresIn")))
 
 
 def _waiting(error: PlatformError) -> NotAccepted:

@@ -220,6 +220,23 @@ def test_a_lease_is_renewed_while_the_process_lives_even_if_nobody_drains(path: 
     assert rows(path) == 0
 
 
+def test_a_message_that_kills_each_worker_that_takes_it_is_dropped_after_five(path: Path, caplog):
+    """Q07: the next ones are not held up by it."""
+    with connect(path, lease=0.01) as connection:
+        publish(connection, "poison")
+        publish(connection, "good")
+        channel = connection.channel()
+        for _ in range(broker.MOST_DELIVERIES):
+            assert get(channel).payload == "poison"
+            forget(path)  # as if the worker had died with it
+            time.sleep(0.02)
+        got = get(channel)
+        assert got.payload == "good"
+        got.ack()
+    assert rows(path) == 0
+    assert "delivered 5 times and never done: it is dropped" in caplog.text
+
+
 @pytest.mark.parametrize("too_late", ["close", "renew"])
 def test_a_lease_that_was_lost_is_not_taken_from_the_next_holder(path: Path, too_late: str):
     with connect(path, lease=30) as connection, connect(path, lease=31) as another:

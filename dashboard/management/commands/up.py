@@ -28,6 +28,8 @@ from tasks.models import Application
 
 SANDBOX = "Sandbox"
 READY_SECONDS = 60
+ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
+"""Celery's, which is about pickled messages; ours are JSON with one id. In a container everybody is root."""
 
 
 class Command(BaseCommand):
@@ -89,7 +91,7 @@ class Command(BaseCommand):
 
 def _programs(host: str, port: int, workers: int, sandbox_port: int | None) -> list[Program]:
     python, data = sys.executable, Path(settings.DATA_DIR)
-    celery = (python, "-m", "celery", "--quiet", "-A", "dashboard")
+    celery = (python, "-W", ROOT_WARNING, "-m", "celery", "--quiet", "-A", "dashboard")
     programs = [
         Program(
             "web",

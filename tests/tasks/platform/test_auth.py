@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from tasks.platform.auth import Token, login, refresh
+from tasks.platform.auth import Token, login
 from tasks.platform.errors import NotAccepted, Throttled
 from tests.tasks.platform.servers import connection_to, saying, sending
 from tests.tasks.platform.test_transport import closed_port
@@ -20,7 +18,7 @@ ANSWER = {
 
 def test_a_login_is_a_form_without_token_or_app_key(serve):
     server = serve(saying(200, ANSWER))
-    assert login(connection_to(server.url)) == Token("a" * 32, "r" * 32, 3600)
+    assert login(connection_to(server.url)) == Token("a" * 32, 3600)
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /iocm/app/sec/v1.1.0/login HTTP/1.1\r\n")
     assert b"Content-Type: application/x-www-form-urlencoded" in head
@@ -29,17 +27,8 @@ def test_a_login_is_a_form_without_token_or_app_key(serve):
     assert body == b"appId=app1&secret=s3cr3t-value"
 
 
-def test_a_refresh_is_json_and_gives_a_new_pair(serve):
-    server = serve(saying(200, ANSWER | {"expiresIn": "1800"}))
-    assert refresh(connection_to(server.url), "old") == Token("a" * 32, "r" * 32, 1800)
-    head, _, body = server.requests[0].partition(b"\r\n\r\n")
-    assert head.startswith(b"POST /iocm/app/sec/v1.1.0/refreshToken HTTP/1.1\r\n")
-    assert b"Content-Type: application/json" in head
-    assert json.loads(body) == {"appId": "app1", "secret": "s3cr3t-value", "refreshToken": "old"}
-
-
 def test_a_token_is_not_shown():
-    assert "aaa" not in repr(Token("aaa", "aaa", 1))
+    assert "aaa" not in repr(Token("aaa", 1))
 
 
 @pytest.mark.parametrize("expires", [None, "soon", -1, 0, True, [], 10**12])
