@@ -111,6 +111,12 @@ class Task(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    results_pruned_at = models.DateTimeField(
+        "results pruned",
+        null=True,
+        blank=True,
+        help_text="Counts and tallies stay; answers no longer change them.",
+    )
 
     # Last on purpose: a row's other columns are then read without walking through megabytes of it.
     request_body = models.TextField()
@@ -139,6 +145,9 @@ class Task(models.Model):
             ),
             models.Index(  # history, by taskID
                 fields=["platform_task_id"], name="task_by_task_id", condition=~Q(platform_task_id="")
+            ),
+            models.Index(  # pruning, which begins with what ended first
+                fields=["finished_at"], name="task_by_end", condition=Q(finished_at__isnull=False)
             ),
             models.Index(  # the sweep
                 fields=["state", "due_at"], name="task_open", condition=~Q(state__in=sorted(FINAL))
