@@ -7,6 +7,7 @@ from .cancel import cancel
 from .compose import Invalid, callback_url, check, compose, request_of
 from .evidence import NotSettled, abandon, confirm, resubmit
 from .evidence import seek as seek_evidence
+from .prune import prune
 from .receive import Arrival, receive
 from .reconcile import reconcile
 from .settle import settle
@@ -23,6 +24,7 @@ __all__ = [
     "check",
     "compose",
     "confirm",
+    "prune",
     "receive",
     "reconcile",
     "request_of",

@@ -49,7 +49,7 @@ def apply(task: Task, observations: Iterable[Observation]) -> None:
     Call with the task's row locked, in the transaction that marks their source as settled.
     """
     observations = list(observations)
-    if not observations:
+    if not observations or task.results_pruned_at:
         return
     rows: dict[str, list[Result]] = defaultdict(list)
     for row in task.results.filter(device_id__in={seen.device_id for seen in observations}).order_by("id"):

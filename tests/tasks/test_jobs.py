@@ -8,7 +8,7 @@ from tests.factories import CallbackFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
 
-JOBS = {"submit", "settle", "reconcile", "read_catalogue", "seek_evidence", "sweep"}
+JOBS = {"submit", "settle", "reconcile", "read_catalogue", "seek_evidence", "sweep", "prune"}
 
 
 def test_workers_know_every_job():
