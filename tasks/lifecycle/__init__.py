@@ -10,6 +10,7 @@ from .evidence import seek as seek_evidence
 from .prune import prune
 from .receive import Arrival, receive
 from .reconcile import reconcile
+from .restored import restored
 from .settle import settle
 from .submit import submit
 from .sweep import sweep
@@ -28,6 +29,7 @@ __all__ = [
     "receive",
     "reconcile",
     "request_of",
+    "restored",
     "resubmit",
     "seek_evidence",
     "settle",
