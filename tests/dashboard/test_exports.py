@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.http import StreamingHttpResponse
 from django.test import Client
@@ -302,3 +303,57 @@ def test_no_export_shows_a_secret(
             shown = text(browser_of(role).get(f"{path}.{form}"))
             assert task.callback_token not in shown
             assert site_app.secret not in shown
+
+
+# For scripts
+
+
+@pytest.fixture
+def written(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., bytes]:
+    def run(*arguments: str) -> bytes:
+        call_command("export", *arguments)
+        return capfdbinary.readouterr().out
+
+    return run
+
+
+def test_the_command_writes_what_the_page_exports(
+    written: Callable[..., bytes], desk: Client, site_app: Application
+) -> None:
+    task = TaskFactory(application=site_app, state=State.COMPLETE)
+    for number in range(3):
+        ResultFactory(task=task, device_id=f"größe-{number}", status="FAILED" if number else "")
+    for form in export.FORMATS:
+        asked = ("--format", form, "--filter", "status=FAILED")
+        page = desk.get(f"/tasks/{task.pk}/results.{form}", {"status": "FAILED"})
+        assert written(str(task.pk), *asked) == b"".join(page)
+        page = desk.get(f"/tasks.{form}", {"state": "COMPLETE"})
+        assert written("history", "--format", form, "--filter", "state=COMPLETE") == b"".join(page)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["4711"], "ID: there is no task 4711"),
+        (["x"], "ID: there is no task x"),
+        (["history", "--filter", "state=LOST"], "--filter: state: Select a valid choice."),
+        (["history", "--filter", "satte=RUNNING"], "--filter: satte: is no filter"),
+    ],
+)
+def test_the_command_names_what_it_cannot_take(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        call_command("export", *arguments)
+    assert leaving.value.code == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(sentence)
+    assert not told.out
+
+
+def test_the_command_tells_of_pruned_results(capsys: pytest.CaptureFixture[str]) -> None:
+    task = TaskFactory(state=State.COMPLETE, results_pruned_at=timezone.now())
+    with pytest.raises(SystemExit) as leaving:
+        call_command("export", str(task.pk))
+    assert leaving.value.code == 1
+    assert "were pruned on" in capsys.readouterr().err
