@@ -12,6 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 pages: Any = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=8)
 
 from dashboard.inbox import Inbox  # noqa: E402 - needs the applications loaded
+from dashboard.reader import watched  # noqa: E402
 from dashboard.views.callbacks import PREFIX, door  # noqa: E402
 
 inbox = Inbox()
@@ -22,6 +23,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await _lifespan(receive, send)
     elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
         await door(scope, receive, send, inbox)
+    elif scope["type"] == "http" and scope["path"].endswith((".csv", ".jsonl")):
+        await watched(pages, scope, receive, send)
     else:
         await pages(scope, receive, send)
 

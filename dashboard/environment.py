@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 import os
 import secrets
@@ -45,6 +46,13 @@ def whole(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise ValueError("must be a whole number of at least 1")
     return int(value)
+
+
+def days(value: str) -> dt.timedelta | None:
+    """An age; None is for ever."""
+    if not value.isdecimal() or int(value) > 36500:
+        raise ValueError("must be a whole number of days, or 0 to keep for ever")
+    return dt.timedelta(days=int(value)) or None
 
 
 def names(value: str) -> list[str]:
@@ -116,6 +124,13 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("MUSTER_SANDBOX_PORT", "8743", "Port of the sandbox (`manage.py up --sandbox-port`).", port),
     Variable("MUSTER_WORKERS", "2", "Jobs the worker runs at the same time.", whole),
     Variable("MUSTER_MOST_DEVICES", "1000000", "Device ids one task may list.", whole),
+    Variable("MUSTER_PRUNE", "0", "1 has beat delete what is past its age, an hour's share every hour.", flag),
+    Variable("MUSTER_KEEP_BODIES_DAYS", "30", "Age at which raw bodies of callbacks are pruned; 0 keeps them for ever.",
+             days),
+    Variable("MUSTER_KEEP_RESULTS_DAYS", "180", "Age at which a task's results are pruned, counted from its end; its "
+             "counts stay. 0 keeps them for ever.", days),
+    Variable("MUSTER_KEEP_AUDIT_DAYS", "730", "Age at which whole tasks are pruned, with their transitions and "
+             "attempts; not shorter than the two above. 0 keeps them for ever.", days),
     Variable("MUSTER_CRASH_AT", "", "Tests only, with MUSTER_DEBUG: the point (P0 to P7) at which a worker "
              "kills itself.", text),
 )  # fmt: skip
@@ -132,6 +147,10 @@ def read(environ: Mapping[str, str]) -> dict[str, Any]:
             problems.append(f"{variable.name} {error}; it is {given!r}.")
     if values.get("MUSTER_CRASH_AT") and not values.get("MUSTER_DEBUG"):
         problems.append("MUSTER_CRASH_AT kills workers on purpose: it needs MUSTER_DEBUG=1.")
+    for name in ("MUSTER_KEEP_BODIES_DAYS", "MUSTER_KEEP_RESULTS_DAYS"):
+        kept, audit = values.get(name), values.get("MUSTER_KEEP_AUDIT_DAYS")
+        if audit and not (kept and kept <= audit) and not problems:
+            problems.append(f"MUSTER_KEEP_AUDIT_DAYS must not be shorter than {name}: a task goes last.")
     if problems:
         raise ImproperlyConfigured(" ".join(problems))
     return values

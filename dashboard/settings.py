@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from urllib.parse import urlsplit
 
@@ -30,6 +31,14 @@ CRASH_AT = ENV["MUSTER_CRASH_AT"]
 # What one task may be
 
 MOST_DEVICES = ENV["MUSTER_MOST_DEVICES"]
+
+# How long what is kept; None is for ever
+
+KEEP_BODIES = ENV["MUSTER_KEEP_BODIES_DAYS"]
+KEEP_RESULTS = ENV["MUSTER_KEEP_RESULTS_DAYS"]
+KEEP_AUDIT = ENV["MUSTER_KEEP_AUDIT_DAYS"]
+KEEP_DRAFTS = dt.timedelta(days=30)
+PRUNE = ENV["MUSTER_PRUNE"]
 
 # Django
 
@@ -188,4 +197,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 60
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "tasks.jobs.sweep", "schedule": 5.0, "options": {"expires": 5}}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "tasks.jobs.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "prune": {"task": "tasks.jobs.prune", "schedule": 3600.0, "options": {"expires": 3600}},
+}

@@ -7,7 +7,7 @@ from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.urls import path, reverse_lazy
 from django.views.generic import RedirectView
 
-from dashboard.views import callbacks, catalogue, compose, history, ops, queue, task
+from dashboard.views import callbacks, catalogue, compose, exports, history, ops, queue, task
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="history"), name="home"),
@@ -16,12 +16,14 @@ urlpatterns = [
     path("compose/devices/<uuid:list_id>/bad.csv", compose.bad_lines, name="bad-lines"),
     path("compose/<uuid:draft_id>/", compose.confirm, name="confirm"),
     path("tasks/", history.history, name="history"),
-    path("tasks.csv", history.export, name="history-csv"),
+    path("tasks.csv", exports.history, {"form": "csv"}, name="history-csv"),
+    path("tasks.jsonl", exports.history, {"form": "jsonl"}, name="history-jsonl"),
     path("tasks/<int:task_id>/", task.task, name="task"),
     path("tasks/<int:task_id>/progress/", task.progress, name="progress"),
     path("tasks/<int:task_id>/timeline/", task.timeline, name="timeline"),
     path("tasks/<int:task_id>/results/", task.results, name="results"),
-    path("tasks/<int:task_id>/results.csv", task.export, name="results-csv"),
+    path("tasks/<int:task_id>/results.csv", exports.results, {"form": "csv"}, name="results-csv"),
+    path("tasks/<int:task_id>/results.jsonl", exports.results, {"form": "jsonl"}, name="results-jsonl"),
     path("tasks/<int:task_id>/request.json", task.request_body, name="request"),
     path("tasks/<int:task_id>/cancel/", task.cancel, name="cancel"),
     path("tasks/<int:task_id>/settle/", queue.settle, name="settle"),

@@ -7,8 +7,12 @@ below the lease of 180 s, and above the longest turn: 30 s, a login of 30 s, and
 from __future__ import annotations
 
 from celery import shared_task
+from django.conf import settings
 
 from tasks import catalogue, lifecycle
+from tasks.lifecycle.prune import DRAFTS, KINDS
+
+PRUNE_SECONDS = 60
 
 
 @shared_task(time_limit=175)
@@ -39,3 +43,9 @@ def read_catalogue(application_id: int) -> None:
 @shared_task
 def sweep() -> None:
     lifecycle.sweep()
+
+
+@shared_task
+def prune() -> None:
+    """An hour's share. Without the switch only drafts go: what was sent and answered is deleted on request alone."""
+    lifecycle.prune(KINDS if settings.PRUNE else (DRAFTS,), seconds=PRUNE_SECONDS)

@@ -20,7 +20,7 @@ class State(StrEnum):
 
 
 TRANSITIONS: dict[State, tuple[State, ...]] = {
-    State.QUEUED: (State.SUBMITTING, State.CANCELLED),
+    State.QUEUED: (State.SUBMITTING, State.CANCELLED, State.UNCONFIRMED),
     State.SUBMITTING: (State.RUNNING, State.QUEUED, State.UNCONFIRMED, State.REFUSED),
     State.UNCONFIRMED: (State.RUNNING, State.QUEUED, State.REFUSED, State.ABANDONED),
     State.RUNNING: (State.COMPLETE, State.TIMED_OUT),
@@ -39,7 +39,8 @@ MEANING: dict[State, tuple[str, str]] = {
     State.SUBMITTING: ("Submitting", "A worker is sending the request right now."),
     State.UNCONFIRMED: (
         "Unconfirmed",
-        "The request was sent but its outcome is not known. Muster will not send it again by itself.",
+        "The request may have reached the platform; what came of it is not known. "
+        "Muster will not send it again by itself.",
     ),
     State.RUNNING: ("Running", "The platform has accepted the task; devices are answering."),
     State.COMPLETE: (

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -96,7 +96,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
 
 @compose_permission
 @require_safe
-def bad_lines(request: HttpRequest, list_id: UUID) -> StreamingHttpResponse:
+def bad_lines(request: HttpRequest, list_id: UUID) -> HttpResponse:
     """Every line of an uploaded list that cannot be used, as CSV."""
     kept = get_object_or_404(DeviceList.objects.defer("text"), pk=list_id, author=request.user)
     return csv_of("bad-lines.csv", ("line", "text", "problem"), kept.bad)

@@ -1,15 +1,11 @@
-"""The list of all tasks, newest first, and its export."""
+"""The list of all tasks, newest first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpResponse, StreamingHttpResponse
-from django.views.decorators.http import require_GET, require_safe
+from django.http import HttpResponse
+from django.views.decorators.http import require_safe
 
-from dashboard.export import csv_of
 from dashboard.forms.history import HistoryFilter
 from dashboard.http import HttpRequest, page
 from dashboard.paging import keyset
@@ -36,27 +32,3 @@ def history(request: HttpRequest) -> HttpResponse:
         "query": request.GET.urlencode(),
     }
     return page(request, "history", context, fragment="history")
-
-
-@view_permission
-@require_GET
-def export(request: HttpRequest) -> StreamingHttpResponse:
-    """All tasks that pass the filters, as CSV."""
-    tasks = HistoryFilter(request.GET).apply(Task.objects.light().select_related("application", "author"))
-    return csv_of("muster-tasks.csv", HEADINGS, _rows(tasks))
-
-
-HEADINGS = (
-    "id", "name", "application", "operator", "target_type", "service", "command", "state", "reason", "taskID",
-    "error_code", "devices", "final_answers", "successful", "failed", "created_utc", "submitted_utc", "finished_utc",
-)  # fmt: skip
-
-
-def _rows(tasks: Any) -> Iterator[tuple[Any, ...]]:
-    for task in tasks.order_by("-id").iterator(chunk_size=500):
-        yield (
-            task.pk, task.name, task.application.name, task.author.get_username(), task.target_type,
-            task.service_id, task.method, task.state, task.reason, task.platform_task_id, task.error_code,
-            task.expected, task.answered, task.counts.get("SUCCESSFUL", 0), task.counts.get("FAILED", 0),
-            task.created_at, task.submitted_at, task.finished_at,
-        )  # fmt: skip

@@ -1,19 +1,17 @@
-"""One task: progress, results, timeline, request and answer; cancel and exports."""
+"""One task: progress, results, timeline, request and answer; cancel."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from dashboard.export import csv_of
 from dashboard.forms.history import NO_ANSWER, ResultFilter
 from dashboard.http import HttpRequest, page
 from dashboard.paging import keyset
@@ -21,7 +19,7 @@ from dashboard.views.compose import PREVIEWED
 from dashboard.views.history import view_permission
 from tasks import lifecycle
 from tasks.lifecycle import evidence, queue
-from tasks.models import Result, Task
+from tasks.models import Task
 from tasks.platform.errors import look_up
 from tasks.states import MEANING, State
 
@@ -91,15 +89,6 @@ def results(request: HttpRequest, task_id: int) -> HttpResponse:
     """The devices that pass the filter."""
     found = get_object_or_404(Task.objects.light(), pk=task_id)
     return page(request, "task_results", _results_of(found, request), fragment="results")
-
-
-@view_permission
-@require_GET
-def export(request: HttpRequest, task_id: int) -> StreamingHttpResponse:
-    """The devices that pass the filter, as CSV."""
-    found = get_object_or_404(Task.objects.light(), pk=task_id)
-    wanted = ResultFilter(request.GET).apply(found.results.all()).order_by("id")
-    return csv_of(f"muster-task-{task_id}.csv", HEADINGS, _rows(wanted))
 
 
 @view_permission
@@ -201,21 +190,3 @@ def _shown(found: Task) -> str:
 
 def _advice(found: Task) -> Any:
     return look_up(found.error_status, found.error_code) if found.error_code else None
-
-
-HEADINGS = (
-    "device_id", "command_id", "status", "answer", "error_code", "error", "source", "unexpected", "conflict",
-    "sent_utc", "delivered_utc", "finished_utc",
-)  # fmt: skip
-
-
-def _rows(found: Any) -> Iterator[tuple[Any, ...]]:
-    for row in found.iterator(chunk_size=2000):
-        yield (
-            row.device_id, row.command_id, row.status, _answer(row), row.error_code, row.error_text, row.source,
-            row.unexpected, row.conflict, row.sent_at, row.delivered_at, row.finished_at,
-        )  # fmt: skip
-
-
-def _answer(row: Result) -> str:
-    return "" if row.detail is None else json.dumps(row.detail, ensure_ascii=False)

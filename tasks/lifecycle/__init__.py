@@ -7,8 +7,10 @@ from .cancel import cancel
 from .compose import Invalid, callback_url, check, compose, request_of
 from .evidence import NotSettled, abandon, confirm, resubmit
 from .evidence import seek as seek_evidence
+from .prune import prune
 from .receive import Arrival, receive
 from .reconcile import reconcile
+from .restored import restored
 from .settle import settle
 from .submit import submit
 from .sweep import sweep
@@ -23,9 +25,11 @@ __all__ = [
     "check",
     "compose",
     "confirm",
+    "prune",
     "receive",
     "reconcile",
     "request_of",
+    "restored",
     "resubmit",
     "seek_evidence",
     "settle",

@@ -29,7 +29,7 @@ def apply(task: Task, observations: Iterable[Observation]) -> None:
     leaves the indexes of all others alone.
     """
     news = _reduced(observations)
-    if not news:
+    if not news or task.results_pruned_at:
         return
     by_list = task.target_type == TargetType.DEVICE_LIST
     before = _read(task, sorted(news))

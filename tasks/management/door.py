@@ -23,6 +23,11 @@ class Door(BaseCommand):
             self.stderr.write(f"{path}: {message}" if path else message)
         sys.exit(BAD_INPUT)
 
+    def fail(self, sentence: str) -> NoReturn:
+        """Print the sentence and exit with 1."""
+        self.stderr.write(sentence)
+        sys.exit(FAILED)
+
     def refuse_invalid(self, error: ValidationError) -> NoReturn:
         """The same for what a model's validation found."""
         self.refuse(

@@ -128,6 +128,12 @@ class Task(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    results_pruned_at = models.DateTimeField(
+        "results pruned",
+        null=True,
+        blank=True,
+        help_text="Counts and tallies stay; answers no longer change them.",
+    )
 
     objects = TaskQuerySet.as_manager()
 
@@ -156,6 +162,9 @@ class Task(models.Model):
             ),
             models.Index(  # the sweep: whom to ask about
                 fields=["state", "poll_at"], name="task_to_ask", condition=Q(poll_at__isnull=False)
+            ),
+            models.Index(  # pruning, which begins with what ended first
+                fields=["finished_at"], name="task_by_end", condition=Q(finished_at__isnull=False)
             ),
             models.Index(  # the sweep
                 fields=["state", "due_at"], name="task_open", condition=~Q(state__in=sorted(FINAL))

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
     "MUSTER_SANDBOX_PORT": [("9000", 9000), ("", 8743)],
     "MUSTER_WORKERS": [("1", 1), ("", 2)],
     "MUSTER_MOST_DEVICES": [("5", 5), ("", 1_000_000)],
+    "MUSTER_PRUNE": [("1", True), ("0", False), ("", False)],
+    "MUSTER_KEEP_BODIES_DAYS": [("7", timedelta(days=7)), ("", timedelta(days=30))],
+    "MUSTER_KEEP_RESULTS_DAYS": [("90", timedelta(days=90)), ("", timedelta(days=180))],
+    "MUSTER_KEEP_AUDIT_DAYS": [("3650", timedelta(days=3650)), ("0", None), ("", timedelta(days=730))],
     "MUSTER_CRASH_AT": [("", "")],
 }  # fmt: skip
 BAD: dict[str, list[tuple[str, str]]] = {
@@ -70,6 +75,13 @@ BAD: dict[str, list[tuple[str, str]]] = {
         (text, "must be a whole number of at least 1") for text in ("0", "-2", "two", "1.5", " ")
     ],
     "MUSTER_MOST_DEVICES": [("0", "must be a whole number of at least 1")],
+    **{
+        f"MUSTER_KEEP_{what}_DAYS": [
+            (text, "must be a whole number of days, or 0 to keep for ever")
+            for text in ("-1", "ever", "36501", "1.5")
+        ]
+        for what in ("BODIES", "RESULTS", "AUDIT")
+    },
     "MUSTER_DATA_DIR": [
         ("/dev/null/x", "must be a folder that can be made"),
         ("/etc/passwd", "must be a folder"),
@@ -252,3 +264,19 @@ def test_a_good_environment_passes_the_check_and_the_check_for_deployment(tmp_pa
         cwd=REPOSITORY, env=good, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["MUSTER_KEEP_BODIES_DAYS", "MUSTER_KEEP_RESULTS_DAYS"])
+@pytest.mark.parametrize(("age", "audit", "good"), [("0", "730", False), ("731", "730", False), ("730", "730", True),
+                                                    ("0", "0", True), ("1", "0", True)])  # fmt: skip
+def test_a_task_is_kept_no_shorter_than_what_belongs_to_it(
+    name: str, age: str, audit: str, good: bool, tmp_path: Path
+) -> None:
+    asked = {"MUSTER_DATA_DIR": str(tmp_path), name: age, "MUSTER_KEEP_AUDIT_DAYS": audit}
+    if good:
+        environment.read(asked)
+    else:
+        with pytest.raises(
+            ImproperlyConfigured, match=f"^MUSTER_KEEP_AUDIT_DAYS must not be shorter than {name}"
+        ):
+            environment.read(asked)

@@ -1,4 +1,4 @@
-"""The list of tasks: filters, keyset pages, the export, and pages that cost the same however long it is."""
+"""The list of tasks: filters, keyset pages, and pages that cost the same however long it is."""
 
 import csv
 import datetime as dt
@@ -9,17 +9,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
-from django.http import QueryDict, StreamingHttpResponse
+from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dashboard.export import FORMULA_STARTS, cell, csv_of
 from dashboard.paging import keyset
 from tasks.models import Application, Task
 from tasks.states import MEANING, State
-from tests.factories import ApplicationFactory, ResultFactory, TaskFactory, UserFactory
+from tests.factories import ApplicationFactory, TaskFactory, UserFactory
 
 from .pages import error_at, text_of, words
 
@@ -172,64 +169,6 @@ def test_pages_of_any_size_show_every_row_once_both_ways(count: int, size: int, 
         page = keyset(rows, {"after": str(page.after)}, size)
         back.append([row.pk for row in page.rows])
     assert list(reversed(back)) == pages
-
-
-# Export
-
-
-@pytest.mark.parametrize("start", FORMULA_STARTS)
-def test_no_cell_can_start_a_formula(start: str) -> None:
-    """C33."""
-    assert cell(f"{start}cmd|' /C calc'!A0") == f"'{start}cmd|' /C calc'!A0"
-
-
-@given(st.text())
-def test_every_text_comes_back_from_the_export_and_none_starts_a_formula(text: str) -> None:
-    """C33, for any text."""
-    written = cell(text)
-    assert written.removeprefix("'") == text or written == text
-    assert not written.startswith(FORMULA_STARTS)
-
-
-def test_the_export_of_a_hostile_task_is_harmless(desk: Client, site_app: Application) -> None:
-    """C33: name, device id and answer."""
-    task = TaskFactory(name="=1+1", application=site_app, state=State.RUNNING)
-    ResultFactory(
-        task=task, device_id="@SUM(A1)", status="FAILED", error_text="-2+3", error_code="+1", detail="=x"
-    )
-    for path in ("/tasks.csv", f"/tasks/{task.pk}/results.csv"):
-        text = b"".join(desk.get(path)).decode("utf-8-sig")
-        for row in csv.reader(io.StringIO(text)):
-            assert not [value for value in row if value.startswith(FORMULA_STARTS)]
-    assert "'=1+1" in b"".join(desk.get("/tasks.csv")).decode()
-    assert "'@SUM(A1)" in b"".join(desk.get(f"/tasks/{task.pk}/results.csv")).decode()
-
-
-def test_the_export_is_written_row_by_row_as_it_is_read() -> None:
-    read = []
-
-    def rows() -> Any:
-        for number in range(1000):
-            read.append(number)
-            yield (number,)
-
-    answer = csv_of("x.csv", ("number",), rows())
-    assert isinstance(answer, StreamingHttpResponse)
-    parts = iter(answer)
-    assert next(parts) == "\ufeffnumber\r\n".encode()
-    assert next(parts) == b"0\r\n"
-    assert read == [0]
-
-
-def test_the_export_is_a_download_with_every_task_and_times_in_utc(
-    desk: Client, tasks: dict[str, Task]
-) -> None:
-    answer = desk.get("/tasks.csv")
-    assert answer["Content-Disposition"] == 'attachment; filename="muster-tasks.csv"'
-    rows = list(csv.DictReader(io.StringIO(b"".join(answer).decode("utf-8-sig"))))
-    assert len(rows) == 5
-    assert rows[-1]["created_utc"] == "2026-03-01T23:59:59Z"
-    assert rows[0]["state"] == "UNCONFIRMED"
 
 
 # The page

@@ -8,7 +8,7 @@ from tests.factories import CallbackFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
 
-JOBS = {"submit", "settle", "reconcile", "read_catalogue", "seek_evidence", "sweep"}
+JOBS = {"submit", "settle", "reconcile", "read_catalogue", "seek_evidence", "sweep", "prune"}
 
 
 def test_workers_know_every_job():
@@ -44,6 +44,6 @@ def test_jobs_do_what_their_names_say(application, sandbox):
     jobs.sweep()
 
 
-@pytest.mark.parametrize("job", sorted(JOBS - {"sweep", "read_catalogue"}))
+@pytest.mark.parametrize("job", sorted(JOBS - {"sweep", "prune", "read_catalogue"}))
 def test_a_job_for_a_task_that_is_gone_is_no_trouble(job):
     getattr(jobs, job)(10**9)
