@@ -28,7 +28,8 @@ class StatusesField(forms.MultipleChoiceField):
         return len(value) <= LONGEST and "\0" not in value
 
     def clean(self, value: Any) -> list[str]:
-        return ["" if status == NO_ANSWER else status for status in dict.fromkeys(super().clean(value))]
+        chosen = dict.fromkeys(status for status in super().clean(value) if status)
+        return ["" if status == NO_ANSWER else status for status in chosen]
 
 
 class ResultFilter(forms.Form):
