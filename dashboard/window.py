@@ -51,6 +51,11 @@ class Window:
     looked_at: int | None
     is_first: bool
 
+    @property
+    def is_whole(self) -> bool:
+        """Nothing is before or after these rows."""
+        return self.is_first and self.after is None
+
 
 def window(search: Search, asked: Mapping[str, str], size: int) -> Window:
     """The rows that follow the one whose id is ``?after=``; a wrong id gives the first ones."""

@@ -31,9 +31,13 @@ document.addEventListener("click", async (event) => {
 // A table that somebody is in does not renew itself under their hands.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const table = event.detail.elt;
-  const busy = () =>
-    table.contains(document.activeElement) || table.querySelector("details[open]") || table.contains(getSelection().anchorNode);
-  if (table.id === "results" && busy()) {
+  const selection = getSelection();
+  if (
+    table.id === "results" &&
+    (table.contains(document.activeElement) ||
+      table.querySelector("details[open]") ||
+      (!selection.isCollapsed && table.contains(selection.anchorNode)))
+  ) {
     event.preventDefault();
   }
 });

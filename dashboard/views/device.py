@@ -12,7 +12,7 @@ from dashboard.views.results import COLUMNS, row_of
 from tasks.models import Application, Device, Result
 
 PAGE = 50
-SHOWN = ("answer", "error", "sent", "delivered", "finished", "source")
+SHOWN = ("answer", "error", "times", "source")
 
 
 @view_permission

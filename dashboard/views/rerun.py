@@ -58,7 +58,9 @@ def reruns_of(found: Task, request: HttpRequest) -> dict[str, Any]:
     choices = rerun.choices(found)
     asked = _outcomes(request.GET.getlist("outcome"))
     offered = [choice for choice in choices if not choice.refusal]
-    chosen = [choice for choice in offered if choice.outcome in asked] if asked else offered[:1]
+    chosen = (
+        [choice for choice in offered if choice.outcome in asked] if "chosen" in request.GET else offered[:1]
+    )
     return {
         "rerun_choices": [(choice, choice in chosen) for choice in choices],
         "rerun_label": _label(chosen),
@@ -93,13 +95,12 @@ PHRASES: dict[Outcome, str] = {
 
 
 def _label(chosen: Sequence[rerun.Choice]) -> str:
+    """What the button says; empty when nothing is chosen."""
     count = sum(choice.count for choice in chosen)
     devices = "device" if count == 1 else "devices"
     if len(chosen) == 1:
         return "Rerun on " + PHRASES[chosen[0].outcome].format(count=count, devices=devices)
-    return (
-        f"Rerun on {count:,} {devices}: {', '.join(choice.words for choice in chosen)}" if chosen else "Rerun"
-    )
+    return f"Rerun on {count:,} {devices}: {', '.join(choice.words for choice in chosen)}" if chosen else ""
 
 
 def _why_none(choices: Sequence[rerun.Choice]) -> str:

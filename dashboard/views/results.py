@@ -25,19 +25,17 @@ PAGE = 50
 COLUMNS: dict[str, str] = {
     "answer": "Answer",
     "error": "Error",
-    "sent": "Sent",
-    "delivered": "Delivered",
-    "finished": "Finished",
+    "times": "Times",
     "source": "Source",
     "command": "commandId",
 }
 """Columns that a reader may leave out, with their headings; the device and its status are always there."""
 
-AT_FIRST = ("answer", "error", "sent", "delivered", "finished")
+AT_FIRST = ("answer", "error", "times")
 CHOSEN = "result_columns"
 """Where the reader's session keeps the choice."""
 
-SHORT = 120
+SHORT = 100
 """Characters of an answer that are shown as they are; a longer one is unfolded."""
 
 LONGEST = 4000
@@ -99,7 +97,8 @@ def columns(request: HttpRequest, task_id: int) -> HttpResponse:
     found = get_object_or_404(Task.objects.light(), pk=task_id)
     request.session[CHOSEN] = [name for name in COLUMNS if name in request.POST.getlist("column")]
     if request.htmx:
-        return page(request, "task_results", results_of(found, request), fragment="results")
+        context = results_of(found, request) | {"choosing": True}
+        return page(request, "task_results", context, fragment="results")
     return redirect(_address(found, request) + "#devices-heading")
 
 
@@ -114,7 +113,7 @@ def results_of(found: Task, request: HttpRequest) -> dict[str, Any]:
         "result_form": form,
         "rows": [row_of(result) for result in paging.rows],
         "paging": paging,
-        "passing": _passing(found, form, search),
+        "passing": _devices(len(paging.rows)) if paging.is_whole else _passing(found, form, search),
         "status_choices": [
             (status or NO_ANSWER, words_and_tone(status)[0], status in chosen)
             for status in dict.fromkeys((*STATUS_WORDS, *sorted(found.counts), *chosen))

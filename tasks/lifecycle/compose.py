@@ -102,7 +102,7 @@ def compose(
 
 
 def _story(rerun: Lineage | None) -> str:
-    return f"composed as a rerun of #{rerun.parent.pk} on its devices {rerun.words}" if rerun else "composed"
+    return f"composed as a rerun of #{rerun.parent.pk} on its {rerun.words}" if rerun else "composed"
 
 
 TARGET_COLUMNS = ("deviceType", "manufacturerId", "model", "deviceLocation", "groupList")

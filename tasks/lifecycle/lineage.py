@@ -70,6 +70,6 @@ class Lineage:
 
 
 def words_of(outcomes: Iterable[str]) -> str:
-    """ "failed, timed out"; without outcomes a filter chose the devices."""
+    """``devices: failed, timed out``; without outcomes a filter chose them."""
     known = [WORDS[Outcome(outcome)] for outcome in outcomes if outcome in set(Outcome)]
-    return ", ".join(known) or "shown by a filter"
+    return f"devices: {', '.join(known)}" if known else "devices shown by a filter"

@@ -51,7 +51,7 @@ def test_failed_devices_are_rerun_after_a_review_and_the_tasks_know_each_other(
     assert "Rerun on 2 failed devices…" in words(page)
     review_page = review(desk, task, outcome="failed")
     said = words(review_page)
-    for part in ("2 devices", f"Rerun of #{task.pk} its devices failed", "Send to 2 devices", "WaterMeter"):
+    for part in ("2 devices", f"Rerun of #{task.pk} its devices: failed", "Send to 2 devices", "WaterMeter"):
         assert part in said
     assert Task.objects.count() == 1
     address = review_page.redirect_chain[-1][0]
@@ -64,15 +64,17 @@ def test_failed_devices_are_rerun_after_a_review_and_the_tasks_know_each_other(
     assert new_body["timeout"] == old_body["timeout"]
     assert new.name.startswith(f"Night valves · rerun of #{task.pk} · ")
     assert new.rerun_outcomes == ["failed"]
-    assert f"Rerun of #{task.pk} devices failed" in words(sent)
+    assert f"Rerun of #{task.pk} devices: failed" in words(sent)
     assert f"Reruns: #{new.pk}" in words(desk.get(f"/tasks/{task.pk}/"))
 
 
 def test_any_set_of_outcomes_can_be_chosen_and_the_button_counts_along(desk: Client, task: Task) -> None:
-    asked = {"outcome": ["failed", "no-answer"]}
+    asked = {"chosen": "1", "outcome": ["failed", "no-answer"]}
     fragment = desk.get(f"/tasks/{task.pk}/rerun/", asked, HTTP_HX_REQUEST="true")
     assert "Rerun on 3 devices: failed, without an answer…" in words(fragment)
     assert text_of(fragment).count("checked") == 2
+    none = desk.get(f"/tasks/{task.pk}/rerun/", {"chosen": "1"}, HTTP_HX_REQUEST="true")
+    assert '<button type="submit" disabled>Rerun</button>' in text_of(none)
     assert "3 devices" in words(review(desk, task, **asked))
     assert set(DeviceList.objects.get().ids) == {"bad-1", "bad-2", "silent"}
 
@@ -114,7 +116,7 @@ def test_a_refused_task_is_rerun_on_its_whole_list(desk: Client, site_app: Appli
 def test_what_the_filter_shows_is_rerun_without_strangers(desk: Client, task: Task) -> None:
     query = "?text=off+line&status="
     page = desk.get(f"/tasks/{task.pk}/{query}")
-    assert "Rerun on all that the filter finds…" in words(page)
+    assert "Rerun on the 2 devices…" in words(page)
     assert "Rerun on the 3 devices…" in words(desk.get(f"/tasks/{task.pk}/?status=FAILED"))
     said = words(review(desk, task, query, shown="1"))
     assert "2 devices" in said
@@ -155,7 +157,7 @@ def test_a_second_rerun_of_the_same_devices_is_warned_of_before_it_is_sent(
     assert stopped.status_code == 422
     said = words(stopped)
     assert "Somebody was faster; nothing was sent." in said
-    assert f"#{first.pk} reran the devices failed: admin" in said
+    assert f"#{first.pk} Queued by admin, " in said
     assert Task.objects.filter(rerun_of=task).count() == 1
     desk.post(mine.redirect_chain[-1][0], {"known": fields(stopped).value("known")})
     assert Task.objects.filter(rerun_of=task).count() == 2

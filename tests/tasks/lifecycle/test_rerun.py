@@ -184,7 +184,7 @@ def test_a_rerun_keeps_what_it_came_from_and_its_story_tells_it(anyone: User) ->
     assert (new.rerun_of, new.rerun_outcomes, new.rerun_filter) == (task, ["failed", "no-answer"], "")
     assert list(task.reruns.all()) == [new]
     assert new.transitions.get().reason == (
-        f"composed as a rerun of #{task.pk} on its devices failed, without an answer"
+        f"composed as a rerun of #{task.pk} on its devices: failed, without an answer"
     )
 
 
