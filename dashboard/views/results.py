@@ -16,7 +16,7 @@ from dashboard.forms.results import ResultFilter
 from dashboard.http import HttpRequest, page
 from dashboard.statuses import NO_ANSWER, STATUS_WORDS, words_and_tone
 from dashboard.views.history import view_permission
-from dashboard.window import COUNTED, Search, window
+from dashboard.window import COUNTED, Search, Window, window
 from tasks.models import Result, Task
 from tasks.platform.errors import ErrorRow, look_up
 
@@ -113,7 +113,7 @@ def results_of(found: Task, request: HttpRequest) -> dict[str, Any]:
         "result_form": form,
         "rows": [row_of(result) for result in paging.rows],
         "paging": paging,
-        "passing": _devices(len(paging.rows)) if paging.is_whole else _passing(found, form, search),
+        "passing": _passing(found, form, search, paging),
         "status_choices": [
             (status or NO_ANSWER, words_and_tone(status)[0], status in chosen)
             for status in dict.fromkeys((*STATUS_WORDS, *sorted(found.counts), *chosen))
@@ -146,11 +146,13 @@ def answer_text(detail: Any) -> str:
     return json.dumps(detail, ensure_ascii=False, indent=2)
 
 
-def _passing(found: Task, form: ResultFilter, search: Search) -> str:
+def _passing(found: Task, form: ResultFilter, search: Search, paging: Window) -> str:
     """How many devices pass, in words: by the task's own counts where they tell, else counted so far; or empty."""
     statuses = form.statuses
+    if search.checks:
+        return _devices(len(paging.rows)) if paging.is_whole else ""
     if statuses is None:
-        return "" if search.checks else _devices(search.capped_count(), capped=True)
+        return _devices(search.capped_count(), capped=True)
     strangers = found.results.filter(unexpected=True)
     if statuses:
         counted = sum(found.counts.get(status, 0) for status in statuses)
