@@ -24,6 +24,7 @@ class HttpRequest(DjangoRequest):
 NAVIGATION = (
     ("Compose", "compose", "tasks.add_task"),
     ("Tasks", "history", "tasks.view_task"),
+    ("Devices", "device", "tasks.view_result"),
     ("Queue", "queue", "tasks.view_task"),
     ("Catalogue", "catalogue", "tasks.view_profile"),
     ("Audit", "admin:index", "tasks.view_transition"),

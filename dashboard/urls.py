@@ -7,7 +7,19 @@ from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.urls import path, reverse_lazy
 from django.views.generic import RedirectView
 
-from dashboard.views import callbacks, catalogue, compose, exports, history, ops, queue, task
+from dashboard.views import (
+    callbacks,
+    catalogue,
+    compose,
+    device,
+    exports,
+    history,
+    ops,
+    queue,
+    rerun,
+    results,
+    task,
+)
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="history"), name="home"),
@@ -21,12 +33,16 @@ urlpatterns = [
     path("tasks/<int:task_id>/", task.task, name="task"),
     path("tasks/<int:task_id>/progress/", task.progress, name="progress"),
     path("tasks/<int:task_id>/timeline/", task.timeline, name="timeline"),
-    path("tasks/<int:task_id>/results/", task.results, name="results"),
+    path("tasks/<int:task_id>/results/", results.results, name="results"),
+    path("tasks/<int:task_id>/results/columns/", results.columns, name="results-columns"),
+    path("tasks/<int:task_id>/results/<int:result_id>/", results.answer, name="answer"),
     path("tasks/<int:task_id>/results.csv", exports.results, {"form": "csv"}, name="results-csv"),
     path("tasks/<int:task_id>/results.jsonl", exports.results, {"form": "jsonl"}, name="results-jsonl"),
     path("tasks/<int:task_id>/request.json", task.request_body, name="request"),
     path("tasks/<int:task_id>/cancel/", task.cancel, name="cancel"),
     path("tasks/<int:task_id>/settle/", queue.settle, name="settle"),
+    path("tasks/<int:task_id>/rerun/", rerun.choose, name="rerun"),
+    path("devices/", device.device, name="device"),
     path("queue/", queue.queue, name="queue"),
     path("attention/", queue.attention, name="attention"),
     path("catalogue/", catalogue.catalogue, name="catalogue"),

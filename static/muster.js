@@ -7,7 +7,40 @@ function showLocalTimes(root) {
   }
 }
 
-document.addEventListener("htmx:load", (event) => showLocalTimes(event.detail.elt));
+function showCopyButtons(root) {
+  for (const button of root.querySelectorAll("button.copy")) {
+    button.hidden = false;
+  }
+}
+
+document.addEventListener("htmx:load", (event) => {
+  showLocalTimes(event.detail.elt);
+  showCopyButtons(event.detail.elt);
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button.copy");
+  if (button) {
+    const text = button.parentElement.querySelector("pre");
+    getSelection().selectAllChildren(text); // also where the browser keeps the clipboard for https alone
+    await navigator.clipboard?.writeText(text.textContent);
+    button.textContent = navigator.clipboard ? "Copied" : "Selected";
+  }
+});
+
+// A table that somebody is in does not renew itself under their hands.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const table = event.detail.elt;
+  const selection = getSelection();
+  if (
+    table.id === "results" &&
+    (table.contains(document.activeElement) ||
+      table.querySelector("details[open]") ||
+      (!selection.isCollapsed && table.contains(selection.anchorNode)))
+  ) {
+    event.preventDefault();
+  }
+});
 
 document.addEventListener("htmx:afterRequest", (event) => {
   document.documentElement.classList.toggle("offline", !event.detail.xhr.status);
@@ -45,3 +78,4 @@ document.addEventListener("keydown", (event) => {
 });
 
 showLocalTimes(document);
+showCopyButtons(document);

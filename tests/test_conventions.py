@@ -18,7 +18,7 @@ TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 FRAGMENTS = [
     path
     for path in TEMPLATES
-    if path.name.startswith("_") and path.name not in ("_paging.html", "_parameters.html")
+    if path.name.startswith("_") and path.name not in ("_paging.html", "_parameters.html", "_result.html")
 ]
 VOID = {"input", "img", "br", "hr", "meta", "link", "rect", "source", "col", "area", "path"}
 

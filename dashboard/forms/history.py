@@ -1,4 +1,4 @@
-"""Filters of the history and of a task's results: a wrong value is named, and filters nothing."""
+"""Filters of the history: a wrong value is named, and filters nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from tasks.models import Application, Result, Task
+from tasks.models import Application, Task
 from tasks.states import MEANING, State
 from tasks.targets import TargetType
 
@@ -82,25 +82,3 @@ OPEN_STATES = [
 
 def _midnight(day: dt.date) -> dt.datetime:
     return timezone.make_aware(dt.datetime.combine(day, dt.time.min), dt.UTC)
-
-
-NO_ANSWER = "none"
-
-
-class ResultFilter(forms.Form):
-    """Which of a task's devices are shown: by status and by a part of the id."""
-
-    status = forms.CharField(required=False)
-    device = forms.CharField(
-        label="Device",
-        required=False,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "device id"}),
-    )
-
-    def apply(self, results: QuerySet[Result]) -> QuerySet[Result]:
-        self.is_valid()
-        if status := self.cleaned_data.get("status"):
-            results = results.filter(status="" if status == NO_ANSWER else status)
-        if device := self.cleaned_data.get("device"):
-            results = results.filter(device_id__icontains=device)
-        return results

@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from tasks.lifecycle.lineage import words_of
+from tasks.models import Task
 from tasks.states import MEANING, State
 
 register = template.Library()
@@ -89,3 +91,15 @@ def share(part: int, whole: int) -> str:
 def as_json(value: Any) -> str:
     """The value as the platform sent it: JSON, with its text readable."""
     return json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def thousands(number: int) -> str:
+    """The number with a comma at every thousand."""
+    return f"{number:,}"
+
+
+@register.filter
+def origin(task: Task) -> str:
+    """Which of its parent's devices a rerun is for."""
+    return words_of(task.rerun_outcomes)

@@ -7,15 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dashboard.export import csv_of
 from dashboard.forms.compose import ComposeForm, tags_of
-from dashboard.forms.compose_fields import TARGET_FIELDS
-from dashboard.forms.parameters import PREFIX
+from dashboard.forms.repeat import posted, values_of
 from dashboard.http import HttpRequest, page
 from tasks import catalogue, lifecycle
 from tasks.models import Application, DeviceList, Draft, Task
@@ -65,20 +64,27 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     word = _word_to_type(application, wanted, reach)
     typed = request.POST.get("typed", "").strip()
     mistyped = request.method == "POST" and word not in ("", typed, typed.replace(",", "").replace(" ", ""))
+    rerun = _lineage(form, request.POST.get("known", ""))
+    overtaken = False
     if request.method == "POST" and not mistyped:
         copied = form.cleaned_data.get("copied_from")
-        task = lifecycle.compose(
-            application,
-            request.user,
-            wanted,
-            callback=form.cleaned_data["callback"],
-            profile=form.chosen_profile,
-            priority=form.cleaned_data.get("priority") or 0,
-            copied_from=Task.objects.light().filter(pk=copied).first() if copied else None,
-            key=draft.pk,
-        )
-        draft.delete()
-        return redirect(task)
+        try:
+            task = lifecycle.compose(
+                application,
+                request.user,
+                wanted,
+                callback=form.cleaned_data["callback"],
+                profile=form.chosen_profile,
+                priority=form.cleaned_data.get("priority") or 0,
+                copied_from=Task.objects.light().filter(pk=copied).first() if copied else None,
+                rerun=rerun,
+                key=draft.pk,
+            )
+        except lifecycle.AlreadyRerun:
+            overtaken = True
+        else:
+            draft.delete()
+            return redirect(task)
     context = {
         "form": form,
         "draft": draft,
@@ -89,9 +95,12 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
         "mistyped": mistyped,
         "typed": request.POST.get("typed", ""),
         "target": TargetType(wanted["param"]["type"]),
+        "rerun": rerun,
+        "earlier": rerun.earlier() if rerun else [],
+        "overtaken": overtaken,
         **_preview_of(form),
     }
-    return page(request, "confirm", context, status=422 if mistyped else 200)
+    return page(request, "confirm", context, status=422 if mistyped or overtaken else 200)
 
 
 @compose_permission
@@ -100,6 +109,18 @@ def bad_lines(request: HttpRequest, list_id: UUID) -> HttpResponse:
     """Every line of an uploaded list that cannot be used, as CSV."""
     kept = get_object_or_404(DeviceList.objects.defer("text"), pk=list_id, author=request.user)
     return csv_of("bad-lines.csv", ("line", "text", "problem"), kept.bad)
+
+
+def _lineage(form: ComposeForm, known: str) -> lifecycle.Lineage | None:
+    """What the devices come from, as long as they are the very ones that a rerun chose."""
+    kept = form.devices.kept
+    if form.chosen_target != TargetType.DEVICE_LIST or kept is None or kept.rerun_of_id is None:
+        return None
+    parent = Task.objects.light().get(pk=kept.rerun_of_id)
+    if parent.application != form.cleaned_data["application"]:
+        return None
+    seen = int(known) if known.isascii() and known.isdecimal() and len(known) < 19 else 0
+    return lifecycle.Lineage(parent, tuple(kept.rerun_outcomes), kept.rerun_filter, known=seen)
 
 
 def _word_to_type(application: Application, wanted: dict[str, Any], reach: catalogue.Reach) -> str:
@@ -125,7 +146,10 @@ def _start(request: HttpRequest) -> tuple[dict[str, Any], list[tuple[str, str]]]
         return _values(posted), tags_of(posted)
     copied = request.GET.get("repeat", "")
     if copied.isdecimal() and (task := Task.objects.filter(pk=int(copied[:18])).first()):
-        return defaults | _values_of(task, request), [(name, value) for name, value in task.tags]
+        values = defaults | values_of(task) | {"copied_from": task.pk}
+        if task.target_type == TargetType.DEVICE_LIST:
+            values["device_list"] = _device_list_of(task, request.user).pk
+        return values, [(name, value) for name, value in task.tags]
     for name in ("application", "profile", "target_type", "device_type", "manufacturer_id", "model"):
         if name in request.GET:
             defaults[name] = request.GET[name]
@@ -139,46 +163,11 @@ def _found(drafts: Any, key: str) -> Draft | None:
         return None
 
 
-def _values_of(task: Task, request: HttpRequest) -> dict[str, Any]:
-    """A task as the composer's values, so that it can be repeated or changed."""
-    values: dict[str, Any] = {
-        "application": task.application_id,
-        "name": f"{task.name[:230]} · {timezone.now():%Y-%m-%d %H:%M:%S}",
-        "target_type": task.target_type,
-        "device_type": task.target.get("deviceType", ""),
-        "manufacturer_id": task.target.get("manufacturerId", ""),
-        "model": task.target.get("model", ""),
-        "device_location": task.target.get("deviceLocation", ""),
-        "profile": task.profile_id,
-        "service_id": task.service_id,
-        "method": task.method,
-        "paras": json.dumps(task.paras, ensure_ascii=False, indent=2) if task.paras else "",
-        "timeout": task.timeout,
-        "callback": task.callback_token is not None,
-        "max_retransmit": task.max_retransmit,
-        "group_tag": task.group_tag,
-        "copied_from": task.pk,
-    }
-    groups = "\n".join(task.target.get("groupList", ()))
-    if groups:
-        values[TARGET_FIELDS[TargetType(task.target_type)][0]] = groups
-    for name, value in (task.paras or {}).items():
-        values[PREFIX + name] = _as_typed(value)
-    if task.target_type == TargetType.DEVICE_LIST:
-        ids = json.loads(task.request_body)["param"]["deviceList"]
-        kept = DeviceList.objects.create(
-            author=request.user, source=f"task #{task.pk}", count=len(ids), text="\n".join(ids)
-        )
-        values["device_list"] = kept.pk
-    return values
-
-
-def _as_typed(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return "\n".join(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _device_list_of(task: Task, author: User) -> DeviceList:
+    ids = json.loads(task.request_body)["param"]["deviceList"]
+    return DeviceList.objects.create(
+        author=author, source=f"task #{task.pk}", count=len(ids), text="\n".join(ids)
+    )
 
 
 def _redrawn(request: HttpRequest) -> ComposeForm:
@@ -245,7 +234,7 @@ def _show(request: HttpRequest, form: ComposeForm, *, status: int = 200) -> Http
 
 def _preview_of(form: ComposeForm) -> dict[str, Any]:
     """``preview``: the request as it stands, pretty-printed, with a long device list cut short."""
-    checked = form if form.is_bound else _bound(form)
+    checked = form if form.is_bound else ComposeForm(posted(form), user=form.user)
     checked.is_valid()
     wanted = checked.request()
     application = checked.cleaned_data.get("application")
@@ -260,14 +249,3 @@ def _preview_of(form: ComposeForm) -> dict[str, Any]:
         "preview": json.dumps(json.loads(wire.dumps(shown)), ensure_ascii=False, indent=2),
         "previewed_devices": len(ids),
     }
-
-
-def _bound(form: ComposeForm) -> ComposeForm:
-    """The same values as posted ones, so that they can be checked without showing errors."""
-    data = QueryDict(mutable=True)
-    for name, value in form.initial.items():
-        if value is not None and value is not False:
-            data[name] = "on" if value is True else str(value)
-    data.setlist("tag_name", [name for name, _ in form.tag_rows])
-    data.setlist("tag_value", [value for _, value in form.tag_rows])
-    return ComposeForm(data, user=form.user)

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_GET
 
 from dashboard.columns import RESULTS, TASKS, Column, chunks, names
 from dashboard.export import Busy, download
-from dashboard.forms.history import HistoryFilter, ResultFilter
+from dashboard.forms.history import HistoryFilter
+from dashboard.forms.results import ResultFilter
 from dashboard.http import HttpRequest
 from dashboard.reader import has_gone
 from dashboard.views.history import view_permission

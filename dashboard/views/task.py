@@ -1,4 +1,4 @@
-"""One task: progress, results, timeline, request and answer; cancel."""
+"""One task: progress, timeline, request and answer; cancel."""
 
 from __future__ import annotations
 
@@ -12,31 +12,17 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from dashboard.forms.history import NO_ANSWER, ResultFilter
 from dashboard.http import HttpRequest, page
-from dashboard.paging import keyset
+from dashboard.statuses import NO_ANSWER, STATUS_WORDS
 from dashboard.views.compose import PREVIEWED
 from dashboard.views.history import view_permission
+from dashboard.views.rerun import reruns_of
+from dashboard.views.results import results_of
 from tasks import lifecycle
 from tasks.lifecycle import evidence, queue
 from tasks.models import Task
 from tasks.platform.errors import look_up
 from tasks.states import MEANING, State
-
-PAGE = 50
-
-STATUS_WORDS: dict[str, tuple[str, str]] = {
-    "SUCCESSFUL": ("Successful", "good"),
-    "FAILED": ("Failed", "bad"),
-    "TIMEOUT": ("Timed out", "bad"),
-    "EXPIRED": ("Expired", "warn"),
-    "CANCELED": ("Cancelled", "warn"),
-    "DELIVERED": ("Delivered", "busy"),
-    "SENT": ("Sent", "busy"),
-    "PENDING": ("Waiting for the device", "calm"),
-    "": ("No answer yet", "calm"),
-}
-"""Status -> (the words operators see, its tone). Also the order of the progress bar."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +44,11 @@ class Share:
 def task(request: HttpRequest, task_id: int) -> HttpResponse:
     """The whole page."""
     found = get_object_or_404(
-        Task.objects.light().select_related("application", "author", "profile", "copied_from"), pk=task_id
+        Task.objects.light().select_related("application", "author", "profile"), pk=task_id
     )
-    context = _progress_of(found) | _results_of(found, request) | _timeline_of(found)
+    context = (
+        _progress_of(found) | results_of(found, request) | reruns_of(found, request) | _timeline_of(found)
+    )
     return page(request, "task", context)
 
 
@@ -81,14 +69,6 @@ def timeline(request: HttpRequest, task_id: int) -> HttpResponse:
     """Transitions, attempts and the request; asked for again when the task has moved."""
     found = get_object_or_404(Task.objects.light(), pk=task_id)
     return page(request, "timeline", {"task": found} | _timeline_of(found), fragment="timeline")
-
-
-@view_permission
-@require_safe
-def results(request: HttpRequest, task_id: int) -> HttpResponse:
-    """The devices that pass the filter."""
-    found = get_object_or_404(Task.objects.light(), pk=task_id)
-    return page(request, "task_results", _results_of(found, request), fragment="results")
 
 
 @view_permission
@@ -152,21 +132,6 @@ def _segments(shares: list[Share], total: int) -> list[dict[str, Any]]:
         segments.append({"tone": share.tone, "start": f"{start:.2f}", "width": f"{width:.2f}"})
         start += width
     return segments
-
-
-def _results_of(found: Task, request: HttpRequest) -> dict[str, Any]:
-    form = ResultFilter(request.GET)
-    paging = keyset(form.apply(found.results.all()).order_by("id"), request.GET, PAGE)
-    rows = [(row, *STATUS_WORDS.get(row.status, (row.status, "calm"))) for row in paging.rows]
-    return {
-        "task": found,
-        "result_form": form,
-        "results": rows,
-        "paging": paging,
-        "status_choices": [(status or NO_ANSWER, words) for status, (words, _) in STATUS_WORDS.items()],
-        "query": request.GET.urlencode(),
-        "live_results": not found.is_final and paging.is_first,
-    }
 
 
 def _timeline_of(found: Task) -> dict[str, Any]:

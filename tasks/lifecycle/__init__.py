@@ -1,4 +1,4 @@
-"""The story of a task, in order: compose, submit, receive, settle, reconcile; and cancel.
+"""The story of a task, in order: compose, submit, receive, settle, reconcile; cancel and rerun.
 
 Every door (form, command line, copy) and every job calls these verbs, and only these move a state.
 """
@@ -7,18 +7,24 @@ from .cancel import cancel
 from .compose import Invalid, callback_url, check, compose, request_of
 from .evidence import NotSettled, abandon, confirm, resubmit
 from .evidence import seek as seek_evidence
+from .lineage import AlreadyRerun, Lineage, Outcome
 from .prune import prune
 from .receive import Arrival, receive
 from .reconcile import reconcile
+from .rerun import NotOffered
 from .restored import restored
 from .settle import settle
 from .submit import submit
 from .sweep import sweep
 
 __all__ = [
+    "AlreadyRerun",
     "Arrival",
     "Invalid",
+    "Lineage",
+    "NotOffered",
     "NotSettled",
+    "Outcome",
     "abandon",
     "callback_url",
     "cancel",

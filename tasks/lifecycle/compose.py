@@ -21,6 +21,7 @@ from tasks.states import State
 from tasks.targets import TargetType
 
 from . import transitions
+from .lineage import AlreadyRerun, Lineage
 
 
 class Invalid(Exception):
@@ -40,13 +41,14 @@ def compose(
     profile: Profile | None = None,
     priority: int = 0,
     copied_from: Task | None = None,
+    rerun: Lineage | None = None,
     key: uuid.UUID | None = None,
 ) -> Task:
     """Queue a task for ``request``, a create request of the API page without ``appId`` and ``callbackUrl``.
 
     Checks everything, removes duplicate device ids, builds and stores the body that will be sent byte for
     byte, and rings for a worker after commit. ``key`` makes it idempotent: the same key gives the same task.
-    Raises ``Invalid`` with all problems at once.
+    Raises ``Invalid`` with all problems at once, and ``AlreadyRerun`` when ``rerun`` does not know the newest one.
     """
     if problems := check(application, request):
         raise Invalid(problems)
@@ -60,6 +62,9 @@ def compose(
         application=application,
         author=author,
         copied_from=copied_from,
+        rerun_of=rerun.parent if rerun else None,
+        rerun_outcomes=list(rerun.outcomes) if rerun else [],
+        rerun_filter=rerun.filter if rerun else "",
         compose_key=key,
         name=body["taskName"],
         target_type=param["type"],
@@ -83,14 +88,20 @@ def compose(
     )
     try:
         with transaction.atomic():
-            transitions.begin(task, "composed", actor=author, body=wire.dumps(body))
+            if rerun:
+                rerun.confirm()
+            transitions.begin(task, _story(rerun), actor=author, body=wire.dumps(body))
             transaction.on_commit(lambda: ring("submit", task.pk))
-    except IntegrityError:
+    except (IntegrityError, AlreadyRerun):
         # The same form was posted twice at once: the first one made the task.
         if key and (first := Task.objects.filter(compose_key=key).first()):
             return first
         raise
     return task
+
+
+def _story(rerun: Lineage | None) -> str:
+    return f"composed as a rerun of #{rerun.parent.pk} on its {rerun.words}" if rerun else "composed"
 
 
 TARGET_COLUMNS = ("deviceType", "manufacturerId", "model", "deviceLocation", "groupList")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand
 
@@ -34,6 +35,23 @@ class Door(BaseCommand):
             ("" if field == "__all__" else field, " ".join(messages))
             for field, messages in error.message_dict.items()
         )
+
+    def author(self, name: str | None) -> User:
+        """Who a task is composed by: the named user, who must be allowed to, or the first superuser."""
+        users = User.objects.filter(is_active=True)
+        if name:
+            user = users.filter(username=name).first()
+            if user is None:
+                self.refuse([("--user", f"there is no user {name!r}")])
+            if not user.has_perm("tasks.add_task"):
+                self.refuse(
+                    [("--user", f"{name!r} may not compose tasks; add the user to the group operator")]
+                )
+            return user
+        user = users.filter(is_superuser=True).order_by("pk").first()
+        if user is None:
+            self.refuse([("--user", "there is no superuser yet; name a user")])
+        return user
 
     def print_json(self, value: Any) -> None:
         self.stdout.write(json.dumps(value, ensure_ascii=False, default=str))

@@ -9,6 +9,8 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from .task import Task
+
 
 class DeviceList(models.Model):
     """Device ids as an operator gave them, checked and without duplicates, one a line, in their order."""
@@ -22,6 +24,16 @@ class DeviceList(models.Model):
     bad_accepted = models.BooleanField(
         default=False, help_text="The operator chose to go on without the bad lines."
     )
+    rerun_of = models.ForeignKey(
+        Task,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The task whose devices these are: a task for exactly this list is its rerun.",
+    )
+    rerun_outcomes = models.JSONField(default=list, blank=True)
+    rerun_filter = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     text = models.TextField()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 from tasks.platform import wire
 
@@ -33,6 +34,15 @@ class Result(models.Model):
         indexes = [
             models.Index(fields=["task", "status", "id"], name="result_by_status"),  # task page, by status
             models.Index(fields=["device_id", "id"], name="result_by_device"),  # one device across tasks
+            models.Index(  # task page, by error code
+                fields=["task", "error_code", "id"], name="result_by_error", condition=~Q(error_code="")
+            ),
+            models.Index(  # task page: devices that are not on the list
+                fields=["task", "id"], name="result_unexpected", condition=Q(unexpected=True)
+            ),
+            models.Index(  # task page: devices whose answers contradict each other
+                fields=["task", "id"], name="result_conflict", condition=Q(conflict=True)
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -56,6 +56,17 @@ class Task(models.Model):
     copied_from = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="copies"
     )
+    rerun_of = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="reruns"
+    )
+    rerun_outcomes = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Which devices of rerun_of it was made for: failed, timed-out, ...",
+    )
+    rerun_filter = models.TextField(
+        blank=True, default="", help_text="Or the filter that showed them, as a query string."
+    )
     compose_key = models.UUIDField(null=True, blank=True, unique=True, editable=False)
 
     name = models.CharField(max_length=wire.NAME_MAX)

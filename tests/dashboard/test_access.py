@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.readiness import Check
 from tasks.models import Application, Draft, Profile, Task
+from tests.factories import ResultFactory
 
 from .conftest import ROLES
 
@@ -36,6 +37,10 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "progress": READERS,
     "timeline": READERS,
     "results": READERS,
+    "results-columns": (LOGIN, 403, 405, 405, 405, 405),
+    "answer": READERS,
+    "rerun": COMPOSERS,
+    "device": READERS,
     "results-csv": READERS,
     "results-jsonl": READERS,
     "request": READERS,
@@ -68,6 +73,10 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "progress": (LOGIN, 403, 405, 405, 405, 405),
     "timeline": (LOGIN, 403, 405, 405, 405, 405),
     "results": (LOGIN, 403, 405, 405, 405, 405),
+    "results-columns": (LOGIN, 403, 302, 302, 302, 302),
+    "answer": (LOGIN, 403, 405, 405, 405, 405),
+    "rerun": (LOGIN, 403, 302, 403, 302, 302),
+    "device": (LOGIN, 403, 405, 405, 405, 405),
     "results-csv": (LOGIN, 403, 405, 405, 405, 405),
     "results-jsonl": (LOGIN, 403, 405, 405, 405, 405),
     "request": (LOGIN, 403, 405, 405, 405, 405),
@@ -119,7 +128,8 @@ def site_names() -> Iterator[str]:
 def addresses(site_app: Application, make_task: Callable[..., Task], meter: Profile) -> dict[str, str]:
     """Name -> an address that exists, except where the name needs something of one's own."""
     values = {
-        "task_id": make_task().pk,
+        "task_id": (task := make_task()).pk,
+        "result_id": ResultFactory(task=task).pk,
         "profile_id": meter.pk,
         "application_id": site_app.pk,
         "draft_id": uuid.uuid4(),

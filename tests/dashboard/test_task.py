@@ -174,40 +174,6 @@ def test_progress_tells_the_rest_of_the_page_when_the_task_has_moved(
     assert moved["HX-Trigger"] == "moved"
 
 
-def test_results_are_filtered_by_answer_and_device_and_paged(desk: Client, site_app: Application) -> None:
-    task = TaskFactory(application=site_app, state=State.COMPLETE)
-    for number in range(120):
-        ResultFactory(
-            task=task, device_id=f"meter-{number:03}", status="FAILED" if number % 2 else "SUCCESSFUL"
-        )
-    ResultFactory(task=task, device_id="silent")
-
-    def found(page: Any) -> list[str]:
-        return [row.device_id for row, *_ in page.context["results"]]
-
-    address = f"/tasks/{task.pk}/"
-    assert len(found(desk.get(address))) == 50
-    assert found(desk.get(address, {"status": "none"})) == ["silent"]
-    assert found(desk.get(address, {"device": "eter-11"})) == [f"meter-11{n}" for n in range(10)]
-    failed = desk.get(address, {"status": "FAILED"})
-    assert 'rel="next"' in text_of(failed)
-    more = desk.get(f"{address}results/", {"status": "FAILED", "before": failed.context["paging"].before})
-    assert found(failed) + found(more) == [f"meter-{n:03}" for n in range(1, 120, 2)]
-    assert "No device of this task passes the filter." in words(desk.get(address, {"device": "nothing"}))
-    exported = b"".join(desk.get(f"{address}results.csv", {"status": "FAILED"})).decode().splitlines()
-    assert len(exported) == 61
-    for odd in ({"status": "\x00"}, {"device": "%"}, {"before": "x"}, {"status": "x" * 5000}):
-        assert desk.get(address, odd).status_code == 200
-
-
-def test_an_answer_is_shown_as_the_device_gave_it(desk: Client, site_app: Application) -> None:
-    task = TaskFactory(application=site_app, state=State.COMPLETE)
-    ResultFactory(
-        task=task, status="SUCCESSFUL", detail={"n": 1.0, "ok": True, "none": None, "wert": "größer"}
-    )  # in the order in which PostgreSQL keeps members
-    assert '{"n": 1.0, "ok": true, "none": null, "wert": "größer"}' in words(desk.get(f"/tasks/{task.pk}/"))
-
-
 QUERIES = 16
 """What a task's page may ask the database, session and user included."""
 

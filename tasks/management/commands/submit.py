@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 
 from tasks import lifecycle
@@ -61,7 +60,7 @@ class Command(Door):
         application = Application.objects.filter(name=options["application"]).first()
         if application is None:
             self.refuse([("--application", f"there is no application {options['application']!r}")])
-        user = self._user(options["user"])
+        user = self.author(options["user"])
         if options["priority"] and not user.has_perm("tasks.prioritise_task"):
             self.refuse([("--priority", f"{user.get_username()!r} may not put a task before others")])
         try:
@@ -101,22 +100,6 @@ class Command(Door):
         except wire.BadJSON as error:
             where = f"{file}:{error.line}:{error.column}" if error.line else file
             self.refuse([(where, f"this is not the JSON that can be sent: {error}")])
-
-    def _user(self, name: str | None) -> User:
-        users = User.objects.filter(is_active=True)
-        if name:
-            user = users.filter(username=name).first()
-            if user is None:
-                self.refuse([("--user", f"there is no user {name!r}")])
-            if not user.has_perm("tasks.add_task"):
-                self.refuse(
-                    [("--user", f"{name!r} may not compose tasks; add the user to the group operator")]
-                )
-            return user
-        user = users.filter(is_superuser=True).order_by("pk").first()
-        if user is None:
-            self.refuse([("--user", "there is no superuser yet; name a user")])
-        return user
 
     def _wait(self, task: Task, seconds: float, until: str) -> Task:
         """Look until the task is submitted or final, its outcome unknown, or the time over."""

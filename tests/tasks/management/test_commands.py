@@ -16,7 +16,7 @@ from tasks.management.door import DONE, FAILED, UNCONFIRMED, WAITING
 from tasks.models import Application, Profile, Task
 from tasks.sandbox.catalogue import packages
 from tasks.states import State
-from tests.factories import ApplicationFactory, AttemptFactory, TaskFactory, request
+from tests.factories import ApplicationFactory, AttemptFactory, ResultFactory, TaskFactory, request
 
 pytestmark = pytest.mark.django_db
 
@@ -389,3 +389,57 @@ def test_who_may_not_put_a_task_before_others_is_told(manage, file, ready):
 def test_a_wait_ends_with_a_code_for_every_state(state):
     assert EXIT_CODES[state] in (DONE, FAILED, UNCONFIRMED, WAITING)
     assert (EXIT_CODES[state] == DONE) == (state == State.COMPLETE)
+
+
+# rerun
+
+
+@pytest.fixture
+def half_failed(db):
+    task = TaskFactory(
+        state=State.COMPLETE, devices=["a", "b", "c"], counts={"FAILED": 2, "SUCCESSFUL": 1}, listed=True
+    )
+    for device, status in {"a": "FAILED", "b": "SUCCESSFUL", "c": "FAILED"}.items():
+        ResultFactory(task=task, device_id=device, status=status)
+    return task
+
+
+def test_a_task_is_rerun_on_its_failed_devices(manage, half_failed, superuser):
+    code, out, err = manage("rerun", half_failed.pk, "--outcomes", "failed", "--name", "again")
+    new = half_failed.reruns.get()
+    assert (code, out, err) == (0, f"{new.pk}\n", "")
+    assert json.loads(new.request_body)["param"]["deviceList"] == ["a", "c"]
+    assert (new.name, new.rerun_outcomes, new.author) == ("again", ["failed"], superuser)
+
+
+def test_a_rerun_tells_in_json_what_it_did_and_who_was_before(manage, half_failed, superuser):
+    manage("rerun", half_failed.pk, "--outcomes", "failed")
+    first = half_failed.reruns.get()
+    code, out, err = manage("rerun", half_failed.pk, "--outcomes", "failed", "--json")
+    told = json.loads(out)
+    assert (code, told["rerun_of"], told["devices"], told["earlier"]) == (0, half_failed.pk, 2, [first.pk])
+    assert set(told) == SUMMARY | {"rerun_of", "devices", "earlier"}
+    assert f"#{first.pk}" in err
+
+
+def test_a_dry_run_only_counts(manage, half_failed, superuser):
+    assert manage("rerun", half_failed.pk, "--outcomes", "failed", "--dry-run")[:2] == (0, "2 devices\n")
+    assert not half_failed.reruns.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["999", "--outcomes", "failed"], "id: there is no task 999"),
+        (["{}", "--outcomes", "failed,odd"], "--outcomes: 'odd' is none of failed, timed-out, "),
+        (["{}", "--outcomes", "expired"], "--outcomes: No device is expired."),
+        (["{}", "--outcomes", ","], "--outcomes: Choose "),
+        (["{}", "--outcomes", "failed", "--user", "nobody"], "--user: there is no user 'nobody'"),
+        (["{}", "--outcomes", "failed", "--name", "x" * 257], "taskName: "),
+    ],
+)
+def test_a_rerun_that_cannot_be_says_why(manage, half_failed, superuser, arguments, said):
+    code, out, err = manage("rerun", *(part.format(half_failed.pk) for part in arguments))
+    assert (code, out) == (2, "")
+    assert err.startswith(said)
+    assert not half_failed.reruns.exists()

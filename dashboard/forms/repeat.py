@@ -1,0 +1,61 @@
+"""A task as the composer's values, so that it can be repeated, changed or rerun."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.http import QueryDict
+from django.utils import timezone
+
+from dashboard.forms.compose import ComposeForm
+from dashboard.forms.compose_fields import TARGET_FIELDS
+from dashboard.forms.parameters import PREFIX
+from tasks.models import Task
+from tasks.targets import TargetType
+
+
+def values_of(task: Task) -> dict[str, Any]:
+    """Field -> value, all but the device ids, under a fresh name."""
+    values: dict[str, Any] = {
+        "application": task.application_id,
+        "name": f"{task.name[:230]} · {timezone.now():%Y-%m-%d %H:%M:%S}",
+        "target_type": task.target_type,
+        "device_type": task.target.get("deviceType", ""),
+        "manufacturer_id": task.target.get("manufacturerId", ""),
+        "model": task.target.get("model", ""),
+        "device_location": task.target.get("deviceLocation", ""),
+        "profile": task.profile_id,
+        "service_id": task.service_id,
+        "method": task.method,
+        "paras": json.dumps(task.paras, ensure_ascii=False, indent=2) if task.paras else "",
+        "timeout": task.timeout,
+        "callback": task.callback_token is not None,
+        "max_retransmit": task.max_retransmit,
+        "group_tag": task.group_tag,
+    }
+    groups = "\n".join(task.target.get("groupList", ()))
+    if groups:
+        values[TARGET_FIELDS[TargetType(task.target_type)][0]] = groups
+    for name, value in (task.paras or {}).items():
+        values[PREFIX + name] = _as_typed(value)
+    return values
+
+
+def posted(form: ComposeForm) -> QueryDict:
+    """What a browser would post of a form that is shown and not touched."""
+    data = QueryDict(mutable=True)
+    for name, value in form.initial.items():
+        if value is not None and value is not False:
+            data[name] = "on" if value is True else str(value)
+    data.setlist("tag_name", [name for name, _ in form.tag_rows])
+    data.setlist("tag_value", [value for _, value in form.tag_rows])
+    return data
+
+
+def _as_typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "\n".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
