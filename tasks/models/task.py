@@ -22,6 +22,9 @@ from tasks.targets import LABELS, TargetType
 from .application import Application
 from .catalogue import Profile
 
+FAILURES = sorted(FINAL_STATUSES - {"SUCCESSFUL"})
+"""The final statuses of devices that did not do what they were told."""
+
 
 class TaskQuerySet(models.QuerySet["Task"]):
     def due(self, now: dt.datetime) -> TaskQuerySet:
@@ -44,12 +47,21 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Without the columns that grow with the number of devices."""
         return self.defer("request_body")
 
+    def for_lists(self) -> TaskQuerySet:
+        """What a list of tasks shows, with the names of application and operator and no secret to decrypt."""
+        secrets = ("application__secret", "application__key_passphrase", "application__access_token")
+        return self.light().select_related("application", "author").defer(*secrets)
+
 
 class Task(models.Model):
     """``state`` is moved by ``lifecycle.transitions.move`` alone. ``request_body`` is what is sent, byte for byte."""
 
-    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="tasks")
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tasks")
+    application = models.ForeignKey(
+        Application, on_delete=models.PROTECT, related_name="tasks", db_index=False
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tasks", db_index=False
+    )
     copied_from = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="copies"
     )
@@ -103,6 +115,9 @@ class Task(models.Model):
         null=True, blank=True, help_text="Devices, where their number is known."
     )
     counts = models.JSONField(default=dict, blank=True, help_text="Results by status, kept by settling.")
+    has_failures = models.GeneratedField(
+        expression=Q(counts__has_any_keys=FAILURES), output_field=models.BooleanField(), db_persist=True
+    )
     last_push_at = models.DateTimeField(
         null=True, blank=True, help_text="When the newest settled push was received."
     )
@@ -125,25 +140,31 @@ class Task(models.Model):
             ("prioritise_task", "Can put a task before others"),
         ]
         indexes = [
-            models.Index(fields=["state", "-id"], name="task_by_state"),  # history, filtered by state
-            models.Index(
+            models.Index(fields=["state", "-id"], name="task_by_state"),  # history, by state; the sweep
+            models.Index(  # history, by application
                 fields=["application", "-id"], name="task_by_application"
-            ),  # history, by application
+            ),
             models.Index(fields=["author", "-id"], name="task_by_author"),  # history, by operator
-            models.Index(
-                fields=["target_type", "-id"], name="task_by_target_type"
-            ),  # history, by target type
-            models.Index(fields=["created_at"], name="task_by_time"),  # history, by time; admin's dates
+            models.Index(fields=["target_type", "-id"], name="task_by_target_type"),  # history, by target
+            models.Index(fields=["method", "-id"], name="task_by_method"),  # history, by command
+            models.Index(fields=["created_at"], name="task_by_time"),  # history, by day; admin's dates
+            models.Index(  # history, by words of the name and by several filters at once: all are read from it
+                fields=[
+                    "-id", "state", "application", "author", "target_type", "has_failures", "created_at", "method",
+                    "name",
+                ],
+                name="task_facets",
+            ),
+            models.Index(  # the slots of an application
+                fields=["application", "state"], name="task_by_application_state"
+            ),
             models.Index(  # the queue of an application
                 fields=["application", "-priority", "id"], name="task_queue", condition=Q(state=State.QUEUED)
             ),
             models.Index(  # history, by taskID
                 fields=["platform_task_id"], name="task_by_task_id", condition=~Q(platform_task_id="")
             ),
-            models.Index(  # the sweep
-                fields=["state", "due_at"], name="task_open", condition=~Q(state__in=sorted(FINAL))
-            ),
-        ]
+        ]  # fmt: skip
         constraints = [
             models.CheckConstraint(
                 condition=Q(timeout__gte=wire.TIMEOUT_MIN, timeout__lte=wire.TIMEOUT_MAX),
