@@ -22,7 +22,7 @@ MOST_COUNTED = 10_000
 FEW = 10_000
 """Up to so many tasks are read one by one."""
 
-REACH = 200_000
+REACH = 100_000
 """Tasks that one page searches through at the most."""
 
 SLACK = dt.timedelta(days=1)

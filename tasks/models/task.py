@@ -48,9 +48,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.defer("request_body")
 
     def for_lists(self) -> TaskQuerySet:
-        """What a list of tasks shows, with the names of application and operator and no secret to decrypt."""
-        secrets = ("application__secret", "application__key_passphrase", "application__access_token")
-        return self.light().select_related("application", "author").defer(*secrets)
+        """What a list of tasks shows: not what grows, nothing to decrypt, no JSON but the counts."""
+        return self.select_related("application", "author").only(
+            "name", "state", "reason", "deferrals", "method", "service_id", "target_type", "expected", "counts",
+            "created_at", "application__name", "author__username",
+        )  # fmt: skip
 
 
 class Task(models.Model):
@@ -161,9 +163,7 @@ class Task(models.Model):
             models.Index(  # the queue of an application
                 fields=["application", "-priority", "id"], name="task_queue", condition=Q(state=State.QUEUED)
             ),
-            models.Index(  # history, by taskID
-                fields=["platform_task_id"], name="task_by_task_id", condition=~Q(platform_task_id="")
-            ),
+            models.Index(fields=["platform_task_id"], name="task_by_task_id"),  # history, by taskID
         ]  # fmt: skip
         constraints = [
             models.CheckConstraint(
