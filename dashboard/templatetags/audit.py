@@ -1,4 +1,4 @@
-"""The audit's way down to a day: by the calendar, where Django's own would read every row to find the days there are."""
+"""The audit's way down to a day: by the calendar; Django's own reads every row to find the days that have any."""
 
 from __future__ import annotations
 
