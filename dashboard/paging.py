@@ -23,7 +23,7 @@ def keyset(rows: QuerySet[Any], asked: Mapping[str, str], size: int) -> Page:
     """The page of ``rows`` (ordered by id, either way) that ``asked`` names; a wrong id gives the first one."""
     descending = str(rows.query.order_by[0]).startswith("-")
     below, above = ("lt", "gt") if descending else ("gt", "lt")
-    before, after = _number(asked.get("before")), _number(asked.get("after"))
+    before, after = number(asked.get("before")), number(asked.get("after"))
     if after is not None:
         nearest = rows.filter(**{f"id__{above}": after}).reverse()[: size + 1]
         found = list(nearest)
@@ -42,5 +42,6 @@ def keyset(rows: QuerySet[Any], asked: Mapping[str, str], size: int) -> Page:
     )
 
 
-def _number(text: str | None) -> int | None:
+def number(text: str | None) -> int | None:
+    """An id as a link names it; None for what is none."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else None

@@ -7,6 +7,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin
 from django.core.paginator import Paginator
+from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
@@ -33,6 +34,22 @@ class ReadOnly(admin.ModelAdmin):
     show_full_result_count = False
     paginator = UncountedPaginator
     list_per_page = 50
+    sortable_by = ()  # each list has the one order that an index gives
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Rows whose first searched column that knows the term is equal to it: each of them has an index."""
+        term = search_term.strip()
+        for name in self.search_fields if term else ():
+            is_number = isinstance(self.opts.get_field(name), models.ForeignKey | models.AutoField)
+            value = term.removeprefix("#") if is_number else term
+            if is_number and not (value.isascii() and value.isdecimal() and len(value) < 19):
+                continue
+            found = queryset.filter(**{name: value})
+            if found.exists():
+                return found, False
+        return (queryset.none() if term else queryset), False
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -70,9 +87,11 @@ class AttemptInline(History):
 @admin.register(Task)
 class TaskAdmin(ReadOnly):
     list_display = ["id", "name", "state", "application", "author", "target_type", "method", "created_at"]
-    list_filter = ["state", "application", "target_type", "author"]
-    search_fields = ["name", "platform_task_id", "method"]
-    date_hierarchy = "created_at"
+    list_filter = ["state", "application", "author"]
+    search_fields = ["id", "platform_task_id"]
+    search_help_text = (
+        "A task's number or its taskID. The Tasks page searches names, and by several filters at once."
+    )
     list_select_related = ["application", "author"]
     exclude = ["callback_token"]
     readonly_fields = ["sent"]
@@ -100,8 +119,9 @@ class AttemptAdmin(ReadOnly):
         "error_code",
         "worker",
     ]
-    list_filter = ["outcome", "http_status", "error_code"]
-    search_fields = ["=task__id", "error_code", "request_sha256"]
+    ordering = ["-started_at", "-id"]
+    search_fields = ["task"]
+    search_help_text = "The number of a task."
     date_hierarchy = "started_at"
     list_select_related = ["task"]
 
@@ -110,7 +130,9 @@ class AttemptAdmin(ReadOnly):
 class TransitionAdmin(ReadOnly):
     list_display = ["at", "task", "from_state", "to_state", "reason", "actor"]
     list_filter = ["to_state", "actor"]
-    search_fields = ["=task__id", "reason"]
+    ordering = ["-at", "-id"]
+    search_fields = ["task"]
+    search_help_text = "The number of a task."
     date_hierarchy = "at"
     list_select_related = ["task", "actor"]
 
@@ -127,8 +149,9 @@ class ResultAdmin(ReadOnly):
         "unexpected",
         "finished_at",
     ]
-    list_filter = ["status", "source", "conflict", "unexpected"]
-    search_fields = ["=task__id", "=device_id", "=command_id"]
+    ordering = ["-id"]
+    search_fields = ["task", "device_id"]
+    search_help_text = "The number of a task, or a whole device id. A task's own page filters its devices."
     raw_id_fields = ["task"]
 
 
@@ -169,7 +192,8 @@ class ProfileAdmin(ReadOnly):
         "imported_at",
     ]
     list_filter = ["device_type", "protocol"]
-    search_fields = ["device_type", "manufacturer_id", "manufacturer_name", "model"]
+    search_fields = ["device_type", "model"]
+    search_help_text = "A whole device type or model."
     date_hierarchy = "imported_at"
 
 
@@ -185,16 +209,26 @@ class DeviceAdmin(ReadOnly):
         "status",
         "read_at",
     ]
-    list_filter = ["application", "status", "device_type"]
-    search_fields = ["=device_id", "name"]
+    list_filter = ["application"]
+    search_fields = ["device_id"]
+    search_help_text = "A whole device id. The catalogue finds devices by the beginning of their id."
     list_select_related = ["application"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Device], search_term: str
+    ) -> tuple[QuerySet[Device], bool]:
+        """The index of device ids begins with the application."""
+        applications = list(Application.objects.values_list("pk", flat=True))
+        among = queryset.filter(application__in=applications) if search_term.strip() else queryset
+        return super().get_search_results(request, among, search_term)
 
 
 @admin.register(Group)
 class GroupAdmin(ReadOnly):
     list_display = ["name", "application", "group_id", "size", "read_at"]
     list_filter = ["application"]
-    search_fields = ["name", "=group_id"]
+    search_fields = ["group_id", "name"]
+    search_help_text = "A whole id or name."
     list_select_related = ["application"]
 
 

@@ -218,11 +218,14 @@ class ComposeForm(ComposeFields):
                 field, f"{problem.path}: {problem.message}" if field is None else _sentence(problem.message)
             )
 
-    def request(self) -> dict[str, Any]:
-        """What was asked for so far, as a create request without appId and callbackUrl; only what applies."""
+    def request(self, *, whole: bool = False) -> dict[str, Any]:
+        """What was asked for so far, as a create request without appId and callbackUrl; only what applies.
+
+        Of the device ids it holds the first ones, unless it is to be the ``whole``: there may be a million.
+        """
         cleaned = self.cleaned_data
         sources = {
-            "deviceList": self.devices.ids,
+            "deviceList": self.devices.ids if whole else self.devices.first_ids,
             "deviceType": cleaned.get("device_type"),
             "manufacturerId": cleaned.get("manufacturer_id"),
             "model": cleaned.get("model"),

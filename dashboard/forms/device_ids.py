@@ -1,11 +1,17 @@
-"""Device ids as people have them: pasted, or in a CSV or text file. Every bad line is named by its number."""
+"""Device ids as people have them: pasted, or in a CSV or text file. Every bad line is named by its number.
+
+Lines are read as they come and checked many at a time: a million of them cost seconds, and no second copy.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import IO
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -14,8 +20,16 @@ from tasks.models import DeviceList
 from tasks.platform import wire
 
 COLUMN_NAMES = frozenset({"deviceid", "device", "id"})
-SEPARATORS = re.compile(r"[\s,;]+")
 BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+SEPARATORS = str.maketrans(",;", "  ")
+
+LONG = 5000
+"""Ids above which a list does not go back into the browser's text field."""
+
+MOST_BAD = 10_000
+"""Bad lines that are kept; of more than these only the number is."""
+
+CHUNK = 20_000
 
 
 @dataclass(frozen=True)
@@ -29,48 +43,42 @@ class BadLine:
 class Parsed:
     """``ids`` in their order without duplicates; ``problem`` is set when the whole could not be read.
 
-    ``text`` is what was found, each on its own line number: what the operator goes on to correct.
+    ``bad`` holds the first of ``bad_count`` lines. ``text`` is what was found, each on its own line number, of a short
+    list: what the operator goes on to correct.
     """
 
-    ids: list[str]
-    duplicates: int
-    bad: list[BadLine]
+    ids: list[str] = field(default_factory=list)
+    duplicates: int = 0
+    bad: list[BadLine] = field(default_factory=list)
     problem: str = ""
     text: str = ""
+    bad_count: int = 0
+
+
+Found = Iterator[tuple[Sequence[int], Sequence[str]]]
+"""Line numbers and the words on them, some thousands at a time."""
 
 
 def parse_text(text: str) -> Parsed:
-    """Ids separated by line ends, blanks, commas or semicolons; the heading of a copied column is none."""
-    found = [
-        (number, word)
-        for number, line in enumerate(text.splitlines(), 1)
-        for word in (SEPARATORS.split(line.strip(" \t,;\ufeff")) if line.strip(" \t,;\ufeff") else ())
-    ]
-    return _collect(found[1:] if found and _letters(found[0][1]) == "deviceid" else found)
+    """Ids separated by line ends, blanks, commas or semicolons; or a table that was copied with its headings."""
+    return _parse("The text", iter(io.StringIO(text.lstrip("\ufeff"), newline="")))
 
 
-def parse_file(name: str, data: bytes) -> Parsed:
+def parse_file(name: str, file: IO[bytes]) -> Parsed:
     """A text file as pasted; of a CSV file the column headed deviceId, or else the first one."""
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
+    start = file.read(1000)
+    file.seek(0)
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
+    if start.startswith(b"PK\x03\x04") or (b"\0" in start and encoding != "utf-16"):
+        return Parsed(problem=f"{name} is not a text file. Save the list as CSV or TXT and try again.")
+    lines = io.TextIOWrapper(file, encoding, newline="")
     try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return Parsed(
-            [], 0, [], f"{name} is not UTF-8 text (line {line}). Save it as CSV UTF-8 and try again."
-        )
-    if "\0" in text:
-        return Parsed([], 0, [], f"{name} is not a text file. Save the list as CSV or TXT and try again.")
-    if not name.lower().endswith(".csv"):
-        return parse_text(text)
-    try:
-        return _collect(_csv_column(text))
-    except csv.Error as error:
-        return Parsed([], 0, [], f"{name} cannot be read as CSV: {error}.")
-
-
-LONG = 5000
-"""Ids above which a list does not go back into the browser's text field."""
+        return _parse(name, iter(lines))
+    except UnicodeError:
+        line = _undecodable_line(file, encoding)
+        return Parsed(problem=f"{name} is not UTF-8 text (line {line}). Save it as CSV UTF-8 and try again.")
+    finally:
+        lines.detach()  # the file is its owner's to close
 
 
 def keep(parsed: Parsed, author: User, source: str) -> DeviceList:
@@ -81,46 +89,119 @@ def keep(parsed: Parsed, author: User, source: str) -> DeviceList:
         count=len(parsed.ids),
         duplicates=parsed.duplicates,
         bad=[[line.number, line.text, line.problem] for line in parsed.bad],
+        bad_count=parsed.bad_count,
+        first=parsed.ids[: DeviceList.FIRST],
         text="\n".join(parsed.ids),
     )
 
 
-def _csv_column(text: str) -> Iterator[tuple[int, str]]:
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
-    column, at_top = 0, True
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
-        if at_top:
+def _parse(name: str, lines: Iterator[str]) -> Parsed:
+    top = []
+    for line in lines:
+        top.append(line)
+        if line.strip():
+            break
+    heading = top[-1] if top else ""
+    delimiter = max(",;\t", key=heading.count)
+    is_table = name.lower().endswith(".csv") or (
+        delimiter in heading and _column(heading.split(delimiter)) is not None
+    )
+    whole = chain(top, lines)
+    try:
+        return _collect(_cells(whole, delimiter) if is_table else _words(whole))
+    except csv.Error as error:
+        return Parsed(problem=f"{name} cannot be read as CSV: {error}.")
+
+
+def _words(lines: Iterator[str]) -> Found:
+    number, at_top = 1, True
+    while chunk := list(islice(lines, CHUNK)):
+        words = "".join(chunk).translate(SEPARATORS).split()
+        numbers: Sequence[int] = range(number, number + len(chunk))
+        if len(words) != len(chunk) or not all(map(str.strip, chunk)):
+            numbered = [
+                (at, word)
+                for at, line in zip(numbers, chunk, strict=True)
+                for word in line.translate(SEPARATORS).split()
+            ]
+            numbers, words = [at for at, _ in numbered], [word for _, word in numbered]
+        if at_top and words:
             at_top = False
-            heads = [_letters(head) for head in row]
-            if named := [index for index, head in enumerate(heads) if head in COLUMN_NAMES]:
-                column = named[0]
+            if _letters(words[0]) == "deviceid":
+                numbers, words = numbers[1:], words[1:]
+        yield numbers, words
+        number += len(chunk)
+
+
+def _cells(lines: Iterator[str], delimiter: str) -> Found:
+    reader = csv.reader(lines, delimiter=delimiter)
+    column: int | None = None
+    numbers: list[int] = []
+    words: list[str] = []
+    for row in reader:
+        if column is None:
+            if not any(map(str.strip, row)):
                 continue
-        yield reader.line_num, row[column].strip() if len(row) > column else ""
+            column = _column(row)
+            if column is not None:
+                continue
+            column = 0
+        word = row[column].strip() if len(row) > column else ""
+        if word or any(map(str.strip, row)):
+            numbers.append(reader.line_num)
+            words.append(word)
+        if len(words) == CHUNK:
+            yield numbers, words
+            numbers, words = [], []
+    yield numbers, words
+
+
+def _column(headings: Sequence[str]) -> int | None:
+    return next((place for place, head in enumerate(headings) if _letters(head) in COLUMN_NAMES), None)
 
 
 def _letters(heading: str) -> str:
     return re.sub(r"[^a-z]", "", heading.lower())
 
 
-def _collect(found: Iterable[tuple[int, str]]) -> Parsed:
+def _collect(found: Iterable[tuple[Sequence[int], Sequence[str]]]) -> Parsed:
     ids: dict[str, None] = {}
     bad: list[BadLine] = []
-    good = 0
-    lines: dict[int, str] = {}
-    for number, word in found:
-        lines[number] = f"{lines[number]} {word}" if number in lines else word
-        if problem := wire.device_id_problem(word):
-            bad.append(BadLine(number, word[:80], problem))
+    good = bad_count = 0
+    typed: list[tuple[int, str]] | None = []
+    for numbers, words in found:
+        if typed is not None:
+            typed = [*typed, *zip(numbers, words, strict=True)] if len(typed) + len(words) <= LONG else None
+        if wire.are_device_ids(words):
+            ids.update(dict.fromkeys(words))
+            good += len(words)
         else:
-            ids[word] = None
-            good += 1
-    if len(ids) > settings.MOST_DEVICES:
-        return Parsed(
-            [], 0, bad, f"{len(ids):,} devices are too many for one task (most: {settings.MOST_DEVICES:,})."
-        )
-    text = "\n".join(lines.get(number, "") for number in range(1, max(lines, default=0) + 1)) if bad else ""
-    return Parsed(list(ids), good - len(ids), bad, text=text)
+            for number, word in zip(numbers, words, strict=True):
+                if problem := wire.device_id_problem(word):
+                    bad_count += 1
+                    if len(bad) < MOST_BAD:
+                        bad.append(BadLine(number, word[:80], problem))
+                else:
+                    ids[word] = None
+                    good += 1
+        if len(ids) > settings.MOST_DEVICES:
+            return Parsed(problem=f"More than {settings.MOST_DEVICES:,} devices are too many for one task.")
+    text = _on_their_lines(typed) if bad and typed else ""
+    return Parsed(list(ids), good - len(ids), bad, text=text, bad_count=bad_count)
+
+
+def _on_their_lines(typed: list[tuple[int, str]]) -> str:
+    lines: dict[int, str] = {}
+    for number, word in typed:
+        lines[number] = f"{lines[number]} {word}" if number in lines else word
+    return "\n".join(lines.get(number, "") for number in range(1, max(lines) + 1))
+
+
+def _undecodable_line(file: IO[bytes], encoding: str) -> int:
+    file.seek(0)
+    data = file.read()
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        return data.count(b"\n", 0, error.start) + 1
+    return 1

@@ -26,12 +26,12 @@ class GivenDevices:
     def read(self, text: str, file: Any = None) -> None:
         """Parse what was pasted or uploaded; keep it when it is good, or too long to go back into the browser."""
         if file is not None:
-            self.parsed = device_ids.parse_file(file.name or "The file", file.read())
+            self.parsed = device_ids.parse_file(file.name or "The file", file.file)
         elif text.strip():
             self.parsed = device_ids.parse_text(text)
         if self.parsed is None or self.parsed.problem or not (self.parsed.ids or self.parsed.bad):
             return
-        if self.parsed.bad and len(self.parsed.ids) + len(self.parsed.bad) <= device_ids.LONG:
+        if self.parsed.bad and len(self.parsed.ids) + self.parsed.bad_count <= device_ids.LONG:
             self.kept = None
             return
         self.kept = device_ids.keep(self.parsed, self.user, file.name or "" if file else "")
@@ -46,21 +46,31 @@ class GivenDevices:
 
     @property
     def ids(self) -> list[str] | None:
-        """The ids that would be sent; None while they cannot be used."""
+        """All ids that would be sent, megabytes of them; None while they cannot be used."""
         return self.kept.ids if self.kept and self.kept.is_usable else None
+
+    @property
+    def first_ids(self) -> list[str] | None:
+        """The first of ``ids``. The others were checked when they were read."""
+        return self.kept.first_ids if self.kept and self.kept.is_usable else None
+
+    @property
+    def count(self) -> int:
+        """How many would be sent."""
+        return self.kept.count if self.kept and self.kept.is_usable else 0
 
     @property
     def problem(self) -> str:
         """Why the devices cannot be used; empty when they can."""
         if self.kept is not None:
-            return "" if self.kept.is_usable else _partly(self.kept.count, len(self.kept.bad))
+            return "" if self.kept.is_usable else _partly(self.kept.count, self.bad_count)
         if self.parsed is None:
             return "Paste device ids or choose a file."
         if self.parsed.problem:
             return self.parsed.problem
         if not self.parsed.ids and not self.parsed.bad:
             return "There is no device id in it."
-        return _partly(len(self.parsed.ids), len(self.parsed.bad))
+        return _partly(len(self.parsed.ids), self.parsed.bad_count)
 
     @property
     def bad_lines(self) -> list[BadLine]:
@@ -68,6 +78,12 @@ class GivenDevices:
         if self.kept is not None:
             return [] if self.kept.bad_accepted else self.kept.bad
         return [(line.number, line.text, line.problem) for line in self.parsed.bad] if self.parsed else []
+
+    @property
+    def bad_count(self) -> int:
+        if self.kept is not None:
+            return self.kept.bad_count or len(self.kept.bad)
+        return self.parsed.bad_count if self.parsed else 0
 
     @property
     def good_count(self) -> int:

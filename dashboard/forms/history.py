@@ -10,11 +10,17 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from dashboard.finding import Wanted, filtered
 from tasks.models import Application, Task
-from tasks.states import MEANING, State
+from tasks.platform import wire
+from tasks.states import FINAL, MEANING, State
 from tasks.targets import TargetType
 
+EARLIEST, LATEST = dt.date(1970, 1, 1), dt.date(9999, 1, 1)
+"""A day beyond these filters nothing."""
+
 OPEN = "open"
+OPEN_STATES = [state for state in State if state not in FINAL]
 
 
 class HistoryFilter(forms.Form):
@@ -39,8 +45,15 @@ class HistoryFilter(forms.Form):
     target_type = forms.ChoiceField(
         label="Target", required=False, choices=[("", "any target"), *((kind, kind) for kind in TargetType)]
     )
+    method = forms.CharField(
+        label="Command",
+        required=False,
+        max_length=wire.METHOD_MAX,
+        widget=forms.TextInput(attrs={"placeholder": "any command"}),
+    )
     since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    failures = forms.BooleanField(label="with failed devices", required=False)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -49,35 +62,50 @@ class HistoryFilter(forms.Form):
             self.add_error("until", "This day is before the first one.")
         return cleaned
 
-    def apply(self, tasks: QuerySet[Task]) -> QuerySet[Task]:
-        """The tasks that pass every valid filter. Days are UTC."""
+    @property
+    def wanted(self) -> Wanted:
+        """What the valid filters ask for. Days are UTC."""
         self.is_valid()
-        wanted = self.cleaned_data
-        if state := wanted.get("state"):
-            tasks = tasks.filter(state__in=OPEN_STATES) if state == OPEN else tasks.filter(state=state)
-        for name in ("application", "author", "target_type"):
-            if value := wanted.get(name):
-                tasks = tasks.filter(**{name: value})
-        if since := wanted.get("since"):
-            tasks = tasks.filter(created_at__gte=_midnight(since))
-        if (until := wanted.get("until")) and until < dt.date.max:
-            tasks = tasks.filter(created_at__lt=_midnight(until + dt.timedelta(days=1)))
-        if text := wanted.get("text"):
-            number = text.removeprefix("#")
-            by_number = (
-                Q(pk=int(number)) if number.isascii() and number.isdecimal() and len(number) < 18 else Q()
-            )
-            tasks = tasks.filter(Q(name__icontains=text) | Q(platform_task_id=text) | by_number)
-        return tasks
+        given = self.cleaned_data
+        exact: dict[str, list[Any]] = {}
+        for name in ("application", "author", "target_type", "method"):
+            if value := given.get(name):
+                exact[name] = [getattr(value, "pk", value)]
+        if state := given.get("state"):
+            exact["state"] = OPEN_STATES if state == OPEN else [state]
+        others = Q(has_failures=True) if given.get("failures") else Q()
+        if text := given.get("text"):
+            if (named := _named_exactly(text)) is not None:
+                exact = {"id": named} | exact
+            else:
+                by_number = Q(pk=int(text)) if _is_number(text) else Q()
+                others &= Q(name__icontains=text) | by_number
+        since, until = given.get("since"), given.get("until")
+        return Wanted(
+            exact=exact,
+            others=others,
+            since=_midnight(since) if since and since > EARLIEST else None,
+            until=_midnight(until + dt.timedelta(days=1)) if until and until < LATEST else None,
+        )
+
+    def apply(self, tasks: QuerySet[Task]) -> QuerySet[Task]:
+        """The tasks that pass every valid filter."""
+        return filtered(tasks, self.wanted)
 
     @property
     def is_filtering(self) -> bool:
         return any(self.data.get(name) for name in self.fields)
 
 
-OPEN_STATES = [
-    state for state in State if state in (State.QUEUED, State.SUBMITTING, State.UNCONFIRMED, State.RUNNING)
-]
+def _named_exactly(text: str) -> list[int] | None:
+    """The task that a #number or a taskID names; None when the text is neither."""
+    if text.startswith("#") and _is_number(text[1:]):
+        return [int(text[1:])]
+    return list(Task.objects.filter(platform_task_id=text).values_list("pk", flat=True)[:1000]) or None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 18
 
 
 def _midnight(day: dt.date) -> dt.datetime:

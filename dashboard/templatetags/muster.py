@@ -68,8 +68,8 @@ def state(value: str) -> SafeString:
 def url_with(context: dict[str, Any], **changes: Any) -> str:
     """The present query string with some values changed; empty ones are left out."""
     query: QueryDict = context["request"].GET.copy()
-    for paging in ("before", "after"):
-        query.pop(paging, None)
+    for passing in ("before", "after", "seen", "waited"):
+        query.pop(passing, None)
     for name, value in changes.items():
         if value in (None, ""):
             query.pop(name, None)

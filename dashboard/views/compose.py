@@ -21,8 +21,8 @@ from tasks.models import Application, DeviceList, Draft, Task
 from tasks.platform import wire
 from tasks.targets import TargetType
 
-PREVIEWED = 5
-"""Device ids that the preview shows of a long list."""
+PREVIEWED = DeviceList.FIRST
+"""Device ids that a page shows of a long list."""
 
 compose_permission = permission_required("tasks.add_task", raise_exception=True)
 
@@ -60,7 +60,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return _show(request, form, status=422)
     application, wanted = form.cleaned_data["application"], form.request()
-    reach = catalogue.reach(application, wanted["param"])
+    reach = _reach(form, application, wanted)
     word = _word_to_type(application, wanted, reach)
     typed = request.POST.get("typed", "").strip()
     mistyped = request.method == "POST" and word not in ("", typed, typed.replace(",", "").replace(" ", ""))
@@ -72,7 +72,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
             task = lifecycle.compose(
                 application,
                 request.user,
-                wanted,
+                form.request(whole=True),
                 callback=form.cleaned_data["callback"],
                 profile=form.chosen_profile,
                 priority=form.cleaned_data.get("priority") or 0,
@@ -121,6 +121,12 @@ def _lineage(form: ComposeForm, known: str) -> lifecycle.Lineage | None:
         return None
     seen = int(known) if known.isascii() and known.isdecimal() and len(known) < 19 else 0
     return lifecycle.Lineage(parent, tuple(kept.rerun_outcomes), kept.rerun_filter, known=seen)
+
+
+def _reach(form: ComposeForm, application: Application, wanted: dict[str, Any]) -> catalogue.Reach:
+    if form.chosen_target == TargetType.DEVICE_LIST:
+        return catalogue.Reach(form.devices.count, "as listed")
+    return catalogue.reach(application, wanted["param"])
 
 
 def _word_to_type(application: Application, wanted: dict[str, Any], reach: catalogue.Reach) -> str:
@@ -240,12 +246,12 @@ def _preview_of(form: ComposeForm) -> dict[str, Any]:
     application = checked.cleaned_data.get("application")
     param = wanted["param"]
     ids = param.get("deviceList", [])
-    if len(ids) > PREVIEWED:
-        param = param | {"deviceList": [*ids[:PREVIEWED], f"… and {len(ids) - PREVIEWED:,} more"]}
+    if (unseen := checked.devices.count - len(ids)) > 0 and ids:
+        param = param | {"deviceList": [*ids, f"… and {unseen:,} more"]}
     if checked.cleaned_data.get("callback"):
         param = param | {"callbackUrl": lifecycle.callback_url("SECRET").replace("SECRET", "…")}
     shown = {"appId": application.app_id if application else "…"} | wanted | {"param": param}
     return {
         "preview": json.dumps(json.loads(wire.dumps(shown)), ensure_ascii=False, indent=2),
-        "previewed_devices": len(ids),
+        "previewed_devices": checked.devices.count if ids else 0,
     }

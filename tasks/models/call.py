@@ -9,7 +9,9 @@ from .application import Application
 
 class Call(models.Model):
     id = models.BigAutoField(primary_key=True)
-    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="calls")
+    application = models.ForeignKey(
+        Application, on_delete=models.CASCADE, related_name="calls", db_index=False
+    )
     at = models.DateTimeField()
 
     class Meta:

@@ -50,7 +50,9 @@ class Profile(models.Model):
 class Device(models.Model):
     """One device of an application, as the platform last reported it."""
 
-    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="devices")
+    application = models.ForeignKey(
+        Application, on_delete=models.CASCADE, related_name="devices", db_index=False
+    )
     device_id = models.CharField(max_length=wire.DEVICE_ID_MAX)
     name = models.CharField(max_length=256, blank=True)
     device_type = models.CharField(max_length=256, blank=True)
@@ -81,7 +83,9 @@ class Device(models.Model):
 class Group(models.Model):
     """One device group of an application, as the platform last reported it."""
 
-    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="groups")
+    application = models.ForeignKey(
+        Application, on_delete=models.CASCADE, related_name="groups", db_index=False
+    )
     group_id = models.CharField(max_length=128)
     name = models.CharField(max_length=256)
     description = models.CharField(max_length=1024, blank=True)

@@ -20,7 +20,11 @@ class DeviceList(models.Model):
     source = models.CharField(max_length=300, blank=True, help_text="The file's name; empty when pasted.")
     count = models.PositiveIntegerField()
     duplicates = models.PositiveIntegerField(default=0)
-    bad = models.JSONField(default=list, help_text="[[line, text, problem], ...] of what is no device id.")
+    bad = models.JSONField(
+        default=list,
+        help_text="[[line, text, problem], ...] of what is no device id; of very many the first.",
+    )
+    bad_count = models.PositiveIntegerField(default=0)
     bad_accepted = models.BooleanField(
         default=False, help_text="The operator chose to go on without the bad lines."
     )
@@ -35,7 +39,12 @@ class DeviceList(models.Model):
     rerun_outcomes = models.JSONField(default=list, blank=True)
     rerun_filter = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
+    first = models.JSONField(
+        default=list, help_text="The first ids, for reading; empty means: look into the text."
+    )
     text = models.TextField()
+
+    FIRST = 5
 
     class Meta:
         ordering = ["-created_at"]
@@ -50,6 +59,11 @@ class DeviceList(models.Model):
     @property
     def ids(self) -> list[str]:
         return self.text.split("\n") if self.text else []
+
+    @property
+    def first_ids(self) -> list[str]:
+        """Some to show, without reading megabytes where that can be helped."""
+        return self.first or self.ids[: self.FIRST]
 
 
 class Draft(models.Model):

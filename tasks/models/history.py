@@ -13,7 +13,7 @@ from .task import Task
 class Attempt(models.Model):
     """One try to send a task's request. The row is committed before the first byte leaves; open while no answer."""
 
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="attempts")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField()
     fence = models.PositiveIntegerField()
     worker = models.CharField(max_length=200, blank=True)
@@ -30,6 +30,7 @@ class Attempt(models.Model):
 
     class Meta:
         ordering = ["task", "number"]
+        indexes = [models.Index(fields=["started_at"], name="attempt_by_time")]  # admin's list and dates
         constraints = [
             models.UniqueConstraint(fields=["task", "number"], name="attempts_are_numbered"),
             models.UniqueConstraint(
@@ -48,13 +49,19 @@ class Transition(models.Model):
     from_state = models.CharField(max_length=12, blank=True)
     to_state = models.CharField(max_length=12)
     reason = models.CharField(max_length=500)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, db_index=False
+    )
     evidence = models.JSONField(default=dict, blank=True)
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["at"], name="transition_by_time")]  # admin's dates
+        indexes = [
+            models.Index(fields=["at"], name="transition_by_time"),  # admin's list and dates
+            models.Index(fields=["to_state", "at"], name="transition_by_state"),  # admin's list, by state
+            models.Index(fields=["actor", "at"], name="transition_by_actor"),  # admin's list, by person
+        ]
 
     def __str__(self) -> str:
         return f"{self.from_state or 'new'} → {self.to_state}"

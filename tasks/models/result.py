@@ -14,7 +14,7 @@ class Result(models.Model):
     """``status`` is the platform's word, normalised; empty while nothing was heard of the device."""
 
     id = models.BigAutoField(primary_key=True)
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="results")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="results", db_index=False)
     device_id = models.CharField(max_length=wire.DEVICE_ID_MAX)
     command_id = models.CharField(max_length=256, blank=True, default="")
     status = models.CharField(max_length=256, blank=True, default="")
@@ -32,6 +32,7 @@ class Result(models.Model):
     class Meta:
         ordering = ["id"]
         indexes = [
+            models.Index(fields=["task", "id"], name="result_by_task"),  # task page, all devices; exports
             models.Index(fields=["task", "status", "id"], name="result_by_status"),  # task page, by status
             models.Index(fields=["device_id", "id"], name="result_by_device"),  # one device across tasks
             models.Index(  # task page, by error code

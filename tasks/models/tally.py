@@ -17,7 +17,7 @@ class Tally(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="tallies")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="tallies", db_index=False)
     at = models.DateTimeField()
     status = models.CharField(max_length=256)
     count = models.PositiveIntegerField()

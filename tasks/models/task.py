@@ -25,6 +25,9 @@ from .catalogue import Profile
 
 ASKED_ABOUT = (State.RUNNING, State.COMPLETE, State.TIMED_OUT)
 
+FAILURES = sorted(FINAL_STATUSES - {"SUCCESSFUL"})
+"""The final statuses of devices that did not do what they were told."""
+
 
 class TaskQuerySet(models.QuerySet["Task"]):
     def due(self, now: dt.datetime) -> TaskQuerySet:
@@ -47,12 +50,23 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Without what grows with the number of devices; that is no column of this table."""
         return self.all()
 
+    def for_lists(self) -> TaskQuerySet:
+        """What a list of tasks shows: not what grows, nothing to decrypt, no JSON but the counts."""
+        return self.select_related("application", "author").only(
+            "name", "state", "reason", "deferrals", "method", "service_id", "target_type", "expected", "counts",
+            "created_at", "application__name", "author__username",
+        )  # fmt: skip
+
 
 class Task(models.Model):
     """``state`` is moved by ``lifecycle.transitions.move`` alone. What is sent is in its ``request``."""
 
-    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="tasks")
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tasks")
+    application = models.ForeignKey(
+        Application, on_delete=models.PROTECT, related_name="tasks", db_index=False
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tasks", db_index=False
+    )
     copied_from = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="copies"
     )
@@ -125,6 +139,9 @@ class Task(models.Model):
         null=True, blank=True, help_text="Devices, where their number is known."
     )
     counts = models.JSONField(default=dict, blank=True, help_text="Results by status, kept by settling.")
+    has_failures = models.GeneratedField(
+        expression=Q(counts__has_any_keys=FAILURES), output_field=models.BooleanField(), db_persist=True
+    )
     last_push_at = models.DateTimeField(
         null=True, blank=True, help_text="When the newest settled push was received."
     )
@@ -156,31 +173,35 @@ class Task(models.Model):
             ("prioritise_task", "Can put a task before others"),
         ]
         indexes = [
-            models.Index(fields=["state", "-id"], name="task_by_state"),  # history, filtered by state
-            models.Index(
+            models.Index(fields=["state", "-id"], name="task_by_state"),  # history, by state; the sweep
+            models.Index(  # history, by application
                 fields=["application", "-id"], name="task_by_application"
-            ),  # history, by application
+            ),
             models.Index(fields=["author", "-id"], name="task_by_author"),  # history, by operator
-            models.Index(
-                fields=["target_type", "-id"], name="task_by_target_type"
-            ),  # history, by target type
-            models.Index(fields=["created_at"], name="task_by_time"),  # history, by time; admin's dates
+            models.Index(fields=["target_type", "-id"], name="task_by_target_type"),  # history, by target
+            models.Index(fields=["method", "-id"], name="task_by_method"),  # history, by command
+            models.Index(fields=["created_at"], name="task_by_time"),  # history, by day; admin's dates
+            models.Index(  # history, by words of the name and by several filters at once: all are read from it
+                fields=[
+                    "-id", "state", "application", "author", "target_type", "has_failures", "created_at", "method",
+                    "name",
+                ],
+                name="task_facets",
+            ),
+            models.Index(  # the slots of an application
+                fields=["application", "state"], name="task_by_application_state"
+            ),
             models.Index(  # the queue of an application
                 fields=["application", "-priority", "id"], name="task_queue", condition=Q(state=State.QUEUED)
             ),
-            models.Index(  # history, by taskID
-                fields=["platform_task_id"], name="task_by_task_id", condition=~Q(platform_task_id="")
-            ),
+            models.Index(fields=["platform_task_id"], name="task_by_task_id"),  # history, by taskID
             models.Index(  # the sweep: whom to ask about
                 fields=["state", "poll_at"], name="task_to_ask", condition=Q(poll_at__isnull=False)
             ),
             models.Index(  # pruning, which begins with what ended first
                 fields=["finished_at"], name="task_by_end", condition=Q(finished_at__isnull=False)
             ),
-            models.Index(  # the sweep
-                fields=["state", "due_at"], name="task_open", condition=~Q(state__in=sorted(FINAL))
-            ),
-        ]
+        ]  # fmt: skip
         constraints = [
             models.CheckConstraint(
                 condition=Q(timeout__gte=wire.TIMEOUT_MIN, timeout__lte=wire.TIMEOUT_MAX),

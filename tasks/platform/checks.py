@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -91,6 +91,19 @@ def device_id_problem(device_id: object) -> str:
     return _text_problem(device_id, DEVICE_ID_MAX)
 
 
+def are_device_ids(texts: Sequence[str]) -> bool:
+    """Whether ``device_id_problem`` finds nothing in any of many texts, in a fraction of its time."""
+    return _are_good(texts, DEVICE_ID_MAX)
+
+
+def _are_good(texts: Sequence[str], longest: int) -> bool:
+    return (
+        "".join(texts).isprintable()
+        and all(map(str.strip, texts))
+        and max(map(len, texts), default=0) <= longest
+    )
+
+
 def _text(longest: int) -> Rule:
     def rule(path: str, value: object) -> Found:
         if problem := _text_problem(value, longest):
@@ -138,7 +151,7 @@ def _list_of(longest: int) -> Rule:
             yield Problem(path, "must be a list")
         elif not value:
             yield Problem(path, "must not be empty")
-        else:
+        elif not all(type(item) is str for item in value) or not _are_good(value, longest):
             for place, item in enumerate(value):
                 if problem := _text_problem(item, longest):
                     yield Problem(f"{path}[{place}]", problem)

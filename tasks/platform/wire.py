@@ -24,6 +24,7 @@ from tasks.platform.checks import (
     TIMEOUT_MAX,
     TIMEOUT_MIN,
     Problem,
+    are_device_ids,
     check,
     device_id_problem,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "TIMEOUT_MIN",
     "BadJSON",
     "Problem",
+    "are_device_ids",
     "build",
     "check",
     "device_id_problem",

@@ -9,7 +9,7 @@ import sys
 
 from tests.bench.report import machine
 
-BENCHES: tuple[str, ...] = ("poll",)
+BENCHES: tuple[str, ...] = ("history", "ids", "poll")
 """In this order; each is a module of this package."""
 
 
