@@ -21,6 +21,7 @@ from dashboard.views.compose import PREVIEWED
 from dashboard.views.history import view_permission
 from tasks import lifecycle
 from tasks.lifecycle import evidence, queue
+from tasks.lifecycle.words import OUTCOMES
 from tasks.models import Result, Task
 from tasks.platform.errors import look_up
 from tasks.states import MEANING, State
@@ -185,7 +186,8 @@ def _timeline_of(found: Task) -> dict[str, Any]:
     return {
         "transitions": found.transitions.select_related("actor"),
         "attempts": [
-            (attempt, look_up(attempt.http_status, attempt.error_code)) for attempt in found.attempts.all()
+            (attempt, look_up(attempt.http_status, attempt.error_code), OUTCOMES.get(attempt.outcome))
+            for attempt in found.attempts.all()
         ],
         "request_shown": _shown(body),
     }
