@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from tasks.lifecycle import words
 from tasks.lifecycle.lineage import words_of
 from tasks.models import Task
 from tasks.states import MEANING, State
@@ -62,6 +63,12 @@ def state(value: str) -> SafeString:
     known = State(value)
     label, meaning = MEANING[known]
     return format_html('<span class="badge {}" title="{}">{}</span>', TONES[known], meaning, label)
+
+
+@register.simple_tag
+def remedy(task: Task) -> str:
+    """What can be done about the last failure of a task."""
+    return words.remedy(task)
 
 
 @register.simple_tag(takes_context=True)

@@ -23,7 +23,6 @@ def device(request: HttpRequest) -> HttpResponse:
     results = (
         Result.objects.filter(device_id=device_id)
         .select_related("task__application", "task__author")
-        .defer("task__request_body")
         .order_by("-id")
     )
     paging = keyset(results, request.GET, PAGE)

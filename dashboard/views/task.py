@@ -20,6 +20,7 @@ from dashboard.views.rerun import reruns_of
 from dashboard.views.results import results_of
 from tasks import lifecycle
 from tasks.lifecycle import evidence, queue
+from tasks.lifecycle.words import OUTCOMES
 from tasks.models import Task
 from tasks.platform.errors import look_up
 from tasks.states import MEANING, State
@@ -138,7 +139,8 @@ def _timeline_of(found: Task) -> dict[str, Any]:
     return {
         "transitions": found.transitions.select_related("actor"),
         "attempts": [
-            (attempt, look_up(attempt.http_status, attempt.error_code)) for attempt in found.attempts.all()
+            (attempt, look_up(attempt.http_status, attempt.error_code), OUTCOMES.get(attempt.outcome))
+            for attempt in found.attempts.all()
         ],
         "request_shown": _shown(found),
     }

@@ -38,6 +38,23 @@ class Wait:
     words: str
     until: dt.datetime | None = None
 
+    @property
+    def advice(self) -> str:
+        """What can be done about it."""
+        return ADVICE[self.reason]
+
+
+ADVICE: dict[str, str] = {
+    "no worker": "Start one: manage.py up runs one, or celery -A dashboard worker.",
+    "platform unreachable": "Muster asks again every half minute. Check the application's address if it lasts.",
+    "token refused": "Muster logs in again by itself, at longer and longer pauses. Correct the appId and secret.",
+    "no free slot": "It goes on when a task of this application ends; put a task before others if it is urgent.",
+    "call budget": "It goes on by itself within a minute.",
+    "due at": "It goes on by itself at that time; it can be cancelled until then.",
+    "next": "Nothing to do.",
+}
+"""Every reason to wait -> what a person can do."""
+
 
 @dataclass(frozen=True)
 class Place:

@@ -103,7 +103,7 @@ def fresh_name(task: Task) -> str:
 
 
 def _request(task: Task) -> dict[str, Any]:
-    return json.loads(Task.objects.values_list("request_body", flat=True).get(pk=task.pk))
+    return json.loads(task.request_body)
 
 
 def _refusal(task: Task, outcome: Outcome) -> str:

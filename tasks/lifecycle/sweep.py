@@ -10,9 +10,10 @@ from django.db.models import Min, Q, QuerySet
 
 from tasks import clock
 from tasks.bells import ring
-from tasks.models import Callback, Task
+from tasks.models import Callback, Heartbeat, Task
 from tasks.states import State
 
+from . import health
 from .outcomes import unconfirmed
 from .transitions import Overtaken, move
 
@@ -22,6 +23,7 @@ MOST = 200
 
 def sweep() -> None:
     """Take back what dead workers hold, then ring for all that is due. Any number of sweeps do no harm."""
+    health.beat(Heartbeat.WORKER)
     now = clock.now()
     for task in Task.objects.light().abandoned(now)[:MOST]:
         _take_back(task, now)

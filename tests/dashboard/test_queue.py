@@ -7,6 +7,7 @@ from django.contrib.messages import get_messages
 from django.utils import timezone
 
 from tasks.lifecycle import budget, health
+from tasks.lifecycle.queue import ADVICE
 from tasks.models import Application, Task
 from tasks.states import State
 from tests.factories import ApplicationFactory, AttemptFactory, CallbackFactory, TaskFactory
@@ -54,7 +55,9 @@ def test_a_queue_that_nobody_works_at_says_so(desk, site_app, monkeypatch):
     monkeypatch.setattr(health, "is_gone", lambda seen: True)
     task = TaskFactory(application=site_app)
     for address in ("/queue/", f"/tasks/{task.pk}/"):
-        assert "no worker has looked for work yet: see that one is running" in words(desk.get(address))
+        said = words(desk.get(address))
+        assert "no worker has looked for work yet: see that one is running" in said
+        assert ADVICE["no worker"] in said
 
 
 def test_a_full_board_names_who_holds_the_places_and_why_the_others_wait(desk, site_app):

@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tasks import lifecycle
+from tasks.lifecycle.words import OUTCOMES, REMEDIES
 from tasks.models import Application, Profile, Task
 from tasks.platform.errors import CATALOGUE, Refused
 from tasks.states import FINAL, MEANING, State
-from tests.factories import AttemptFactory, CallbackFactory, ResultFactory, TaskFactory
+from tests.factories import AttemptFactory, CallbackFactory, ResultFactory, TaskFactory, TransitionFactory
 
 from .pages import text_of, words
 
@@ -120,6 +121,29 @@ def test_an_error_that_the_catalogue_does_not_know_is_shown_as_it_was_sent(
         error_text="Strange thing",
     )
     assert "The platform answered 987654 (HTTP 400): Strange thing" in words(desk.get(f"/tasks/{task.pk}/"))
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_an_attempt_says_what_happened_what_muster_does_and_what_can_be_done(
+    outcome: str, desk: Client, site_app: Application
+) -> None:
+    task = TaskFactory(application=site_app, state=State.RUNNING)
+    AttemptFactory(task=task, outcome=outcome)
+    page = words(desk.get(f"/tasks/{task.pk}/"))
+    said = OUTCOMES[outcome]
+    assert f"{said.happened} {said.muster} {said.you}" in page
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(State.REFUSED, "redirect"), (State.QUEUED, "tls"), (State.UNCONFIRMED, "no answer")],
+)
+def test_a_failure_without_a_code_comes_with_what_can_be_done(
+    state: State, reason: str, desk: Client, site_app: Application
+) -> None:
+    task = TaskFactory(application=site_app, state=state, deferrals=1)
+    TransitionFactory(task=task, to_state=state, evidence={"reason": reason})
+    assert REMEDIES[reason] in words(desk.get(f"/tasks/{task.pk}/"))
 
 
 def test_a_task_that_was_put_off_says_why_and_until_when(desk: Client, site_app: Application) -> None:

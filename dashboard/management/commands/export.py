@@ -13,7 +13,8 @@ from django.http import QueryDict
 
 from dashboard.columns import RESULTS, TASKS, chunks, names
 from dashboard.export import FORMATS, parts
-from dashboard.forms.history import HistoryFilter, ResultFilter
+from dashboard.forms.history import HistoryFilter
+from dashboard.forms.results import ResultFilter
 from tasks.management.door import Door
 from tasks.models import Task
 
