@@ -18,6 +18,8 @@ Row = Sequence[Any]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 """What makes a spreadsheet run a cell; the wide ones do in Chinese and Japanese editions."""
 
+_STARTS = frozenset(FORMULA_STARTS)
+
 MOST_AT_ONCE = 4
 """Exports that one process streams at the same time. Its other threads are left to the pages."""
 
@@ -38,11 +40,11 @@ class Format:
 def cell(value: Any) -> Any:
     """The value as a cell: times in UTC, objects as JSON, text that could start a formula with a quote before it."""
     if isinstance(value, str):
-        return "'" + value if value.startswith(FORMULA_STARTS) else value
+        return "'" + value if value[:1] in _STARTS else value
     if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return value.astimezone(dt.UTC).isoformat()[:19] + "Z"
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
+        return _encode(value)
     return value
 
 

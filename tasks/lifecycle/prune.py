@@ -22,8 +22,11 @@ from tasks import clock
 from tasks.models import Callback, DeviceList, Draft, Result, Tally, Task
 from tasks.states import FINAL
 
-CHUNK = 500
-TASKS_AT_ONCE = 50
+CHUNK = 100
+"""Rows of one transaction: few, because whoever wants the write lock meanwhile waits for its end."""
+
+READ_AT_ONCE = 1000
+TASKS_AT_ONCE = 20
 HEAVY = 100_000
 """Devices after which no further task joins a transaction: their requests are long."""
 
@@ -94,8 +97,8 @@ def _bodies(before: dt.datetime) -> Iterator[Chunk]:
     for page in _pages(settled, "received_at", before, "task_id"):
         tasks = Task.objects.filter(pk__in={task_id for _, _, task_id in page})
         unfinished = set(tasks.exclude(state__in=FINAL).values_list("pk", flat=True))
-        ids = [pk for _, pk, task_id in page if task_id not in unfinished]
-        yield Chunk(len(ids), partial(_delete, settled.filter(pk__in=ids)))
+        for ids in _split([pk for _, pk, task_id in page if task_id not in unfinished]):
+            yield Chunk(len(ids), partial(_delete, settled.filter(pk__in=ids)))
 
 
 def _results(before: dt.datetime) -> Iterator[Chunk]:
@@ -160,7 +163,8 @@ def _delete_tasks(ids: list[int]) -> int:
 def _drafts(before: dt.datetime) -> Iterator[Chunk]:
     """Drafts, and device lists that no younger draft names."""
     for page in _pages(Draft.objects.all(), "created_at", before):
-        yield Chunk(len(page), partial(_delete, Draft.objects.filter(pk__in=[pk for _, pk in page])))
+        for ids in _split([pk for _, pk in page]):
+            yield Chunk(len(ids), partial(_delete, Draft.objects.filter(pk__in=ids)))
     younger = Draft.objects.filter(created_at__gte=before).values_list("values", flat=True)
     named = {key for values in younger for key in values.get("device_list", ())}
     for page in _pages(DeviceList.objects.all(), "created_at", before):
@@ -183,12 +187,19 @@ def _pages(
 ) -> Iterator[list[tuple[Any, ...]]]:
     """(moment, id, more) of the rows from before, oldest first; rows that were deleted meanwhile do not matter."""
     rows = rows.filter(**{f"{moment}__lt": before}).order_by(moment, "pk")
-    page = list(rows.values_list(moment, "pk", *more)[:CHUNK])
+    page = list(rows.values_list(moment, "pk", *more)[:READ_AT_ONCE])
     while page:
         yield page
         at, pk = page[-1][:2]
         onward = Q(**{f"{moment}__gt": at}) | Q(**{moment: at, "pk__gt": pk})
-        page = list(rows.filter(onward, **{f"{moment}__gte": at}).values_list(moment, "pk", *more)[:CHUNK])
+        page = list(
+            rows.filter(onward, **{f"{moment}__gte": at}).values_list(moment, "pk", *more)[:READ_AT_ONCE]
+        )
+
+
+def _split(ids: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(ids), CHUNK):
+        yield ids[start : start + CHUNK]
 
 
 def _with_results(tasks: Collection[int]) -> QuerySet[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import DatabaseError
 
 from tasks import lifecycle
 from tasks.lifecycle.prune import KINDS, count
@@ -21,10 +22,13 @@ class Command(Door):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["dry_run"]:
-            found = count(KINDS, seconds=COUNT_SECONDS)
-        else:
-            found = {name: (number, True) for name, number in lifecycle.prune(KINDS).items()}
+        try:
+            if options["dry_run"]:
+                found = count(KINDS, seconds=COUNT_SECONDS)
+            else:
+                found = {name: (number, True) for name, number in lifecycle.prune(KINDS).items()}
+        except DatabaseError as error:
+            self.fail(f"The database refused: {error}. Nothing is half done; run it again to go on.")
         if options["json"]:
             self.print_json(
                 {name: {"rows": number, "all": is_all} for name, (number, is_all) in found.items()}

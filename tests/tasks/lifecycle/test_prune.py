@@ -35,6 +35,7 @@ def small_chunks(monkeypatch):
     import sys
 
     monkeypatch.setattr(sys.modules[MODULE], "CHUNK", 10)
+    monkeypatch.setattr(sys.modules[MODULE], "READ_AT_ONCE", 12)
     monkeypatch.setattr(sys.modules[MODULE], "TASKS_AT_ONCE", 2)
 
 
@@ -203,7 +204,7 @@ def test_a_chunk_is_one_short_transaction_of_few_rows(small_chunks):
         ended(days, results=3)
     ended(750)
     sizes = {kind.name: [chunk.size for chunk in kind.due(ago(180))] for kind in (BODIES, RESULTS, AUDIT)}
-    assert sizes == {"bodies": [10, 10, 5], "results": [10, 10, 10, 7], "audit": [2, 2, 2]}
+    assert sizes == {"bodies": [10, 2, 10, 2, 1], "results": [10, 10, 10, 7], "audit": [2, 2, 2]}
     with CaptureQueriesContext(connection) as queries:
         prune((RESULTS,))
     deletions = [each["sql"] for each in queries if each["sql"].startswith("DELETE")]

@@ -299,6 +299,19 @@ def test_a_backup_that_cannot_be_written_leaves_nothing_behind(host: Host, tmp_p
     assert "Traceback" not in failed.stderr
 
 
+@pytest.mark.processes
+def test_o06_a_full_disk_fails_a_backup_with_a_sentence_and_harms_nothing(host: Host, tmp_path: Path) -> None:
+    """O06: as far as the limit of a file's size is like a full disk."""
+    command = f"ulimit -f 100; exec {sys.executable} {ROOT}/manage.py backup {tmp_path}/kept"
+    failed = subprocess.run(
+        ["bash", "-c", command], env=host.environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )  # fmt: skip
+    assert (failed.returncode, "failed: " in failed.stderr) == (1, True), failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["host"]
+    assert host.ask("PRAGMA integrity_check") == [("ok",)]
+
+
 # What a restored task may do
 
 
