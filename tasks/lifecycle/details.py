@@ -70,7 +70,7 @@ def read(task: Task) -> bool:
     list_devices(task.pk)
     task.refresh_from_db(fields=["counts", "listed", "poll_lists", "poll_page", "state"])
     over, spare = time.monotonic() + TURN_SECONDS, queue.call_wanted(task.application)
-    if not task.poll_lists:
+    if not task.poll_lists or not _lacks(task, task.poll_lists[0]):  # pushes may have told it meanwhile
         asked = _ask_singly(task, spare=spare)
         task.poll_lists, task.poll_page = _with_news(task) if asked else wanted(task), 0
     before: tuple[Detail, ...] = ()
@@ -197,15 +197,15 @@ def _keep(task: Task, found: DetailsPage, *, last: bool | None = None) -> None:
 
 
 def _move_on(task: Task, found: DetailsPage, *, last: bool) -> None:
-    """To the next page, the next list, or when all lists were read and answers are missing, to all of it once more."""
+    """To the next page, or the next list; and to the whole when a list that was read does not bear out its counter."""
     status, *rest = task.poll_lists
     if not last and _lacks(task, status):
         task.poll_page += 1
         return
     rest = [name for name in rest if _lacks(task, name)]
-    again = status != WHOLE or found.total < _total(task)
-    if not rest and again and _is_over(task) and wanted(task):
-        rest = [WHOLE]
+    left = wanted(task) if _is_over(task) else []
+    if not rest and left and (status != WHOLE or found.total < _total(task)):
+        rest = [WHOLE] if status in (WHOLE, *left) else left
     task.poll_lists, task.poll_page = rest, 0
 
 

@@ -285,6 +285,37 @@ def test_of_a_running_task_what_is_mostly_news_is_read_and_once(sandbox, half_an
     assert read(sandbox) == before
 
 
+def test_what_was_being_read_when_the_platform_ended_it_is_not_read_twice(serve, times):
+    """Calls ran out in the middle of the good news; the bad news comes after it, and nothing else."""
+    successes, failures = entries(0, 25), entries(25, 5, "Fail")
+    task = running(listing(serve, {"status": "Running", "totalCnt": 30, "successCnt": 25}, successes).url)
+    Application.objects.update(calls_per_minute=4)
+    task = asked(times, asked(times, task))
+    assert (task.state, task.poll_lists, task.poll_page) == (State.RUNNING, ["Success"], 2)
+    server = listing(serve, COMPLETE | {"successCnt": 25, "failCnt": 5}, successes + failures)
+    Application.objects.update(url=server.url)
+    times.on(62)
+    task = asked(times, task)
+    assert (task.state, task.counts) == (State.COMPLETE, {"SUCCESSFUL": 25, "FAILED": 5})
+    assert len(server.requests) == 1 + 1 + 1
+
+
+def test_what_pushes_told_meanwhile_is_not_read(serve, times):
+    task = running(listing(serve, COMPLETE, entries(0, 30)).url)
+    Application.objects.update(calls_per_minute=4)
+    task = asked(times, task)
+    assert (task.state, task.poll_page) == (State.RUNNING, 2)
+    for number in range(20, 30):
+        body = {"deviceId": f"d{number}", "commandId": f"c{number}", "result": {"resultCode": "SUCCESSFUL"}}
+        lifecycle.receive([Arrival(task.callback_token, json.dumps(body).encode())])
+    lifecycle.settle(task.pk)
+    Task.objects.update(last_push_at=None)
+    times.on(62)
+    before = budget.used(task.application)
+    task = asked(times, task)
+    assert (task.state, task.poll_at, budget.used(task.application) - before) == (State.COMPLETE, None, 1)
+
+
 def test_a_running_task_is_not_read_while_its_pushes_come(sandbox, half_answered, times):
     task = half_answered()
     Task.objects.update(last_push_at=times.on(60), poll_at=times.now)

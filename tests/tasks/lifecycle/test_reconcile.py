@@ -248,7 +248,7 @@ def test_what_pushes_have_ended_is_confirmed_by_one_question(serve, times):
     assert (len(server.requests), task.transitions.last().reason) == (1, "every device has a final answer")
 
 
-def test_push_and_poll_that_disagree_are_a_conflict_and_the_polls_word_stands(serve, times):
+def test_c36_push_and_poll_that_disagree_are_a_conflict_and_the_polls_word_stands(serve, times):
     """C36: the platform counts otherwise, so it is asked of which device."""
     server = playing(
         serve,

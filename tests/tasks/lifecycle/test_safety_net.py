@@ -1,5 +1,6 @@
 """The safety net as a whole: whatever is lost of the pushes, and whatever befalls questions, the truth is found."""
 
+import datetime as dt
 import json
 import time
 from collections import Counter
@@ -9,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from tasks import lifecycle
-from tasks.lifecycle import Arrival, details
+from tasks.lifecycle import Arrival, details, pace
 from tasks.models import Application, Call, Callback, Task
 from tasks.sandbox.dispatch import DELIVERED, FAILED, SENT, STATUSES, SUCCESSFUL, TIMEOUT
 from tasks.sandbox.platform import Platform
+from tasks.states import State
 from tasks.targets import TargetType
 from tests.factories import TaskFactory
 from tests.sandbox import until
@@ -138,3 +140,25 @@ def test_the_results_are_the_platforms_truth_in_the_end(
     assert task.counts == dict(Counter(status for _, status in rows)), "C3"
     assert task.disagreement == ""
     assert not task.results.filter(conflict=True).exclude(status__in=["EXPIRED", "TIMEOUT"]).exists()
+
+
+@pytest.mark.parametrize("minutes", [0.5, 5, 30, 300])
+def test_c35_when_pushes_stop_the_task_is_complete_two_periods_after_the_platforms_end(
+    sandbox, application, times, minutes
+):
+    """C35: the platform's last word falls just after a question; the next one finds it, and all devices."""
+    task = TaskFactory(application=application, devices=sandbox.devices(100), timeout=2880)
+    lifecycle.submit(task.pk)
+    task = Task.objects.select_related("application").get(pk=task.pk)
+    until(lambda: sandbox.platform.tasks[task.platform_task_id].dispatch.finished)
+    task.submitted_at = times.now - dt.timedelta(minutes=minutes)
+    task.poll_at = pace.following(task, times.now)
+    task.save()
+    ended, period = times.now, task.poll_at - times.now
+    while task.state == State.RUNNING:
+        times.now = max(times.now, task.poll_at)
+        lifecycle.reconcile(task.pk)
+        task.refresh_from_db()
+    assert dict(task.results.values_list("device_id", "status")) == truth(sandbox.platform, task)
+    assert times.now - ended <= 2 * period
+    assert period <= dt.timedelta(minutes=2)
