@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from itertools import chain
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q, QuerySet
+from django.db.models.fields.tuple_lookups import (
+    Tuple,
+    TupleGreaterThan,
+    TupleGreaterThanOrEqual,
+    TupleLessThan,
+    TupleLessThanOrEqual,
+)
 
 LOOKED_AT = 10_000
 """Rows that one page looks at, at most, for a condition that no index serves."""
@@ -16,29 +25,68 @@ COUNTED = 10_000
 """Rows beyond which a count says "more than"."""
 
 Key = tuple[Any, ...]
+Bound = tuple[str, Key]
+"""A comparison (gt, gte, lt or lte) and what is compared with."""
+
+COMPARED = {
+    "gt": TupleGreaterThan,
+    "gte": TupleGreaterThanOrEqual,
+    "lt": TupleLessThan,
+    "lte": TupleLessThanOrEqual,
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that one index serves in order: it begins with ``columns``, which in all of them have ``values``."""
+
+    rows: QuerySet[Any]
+    columns: tuple[str, ...] = ()
+    values: Key = ()
+
+    def between(self, order: tuple[str, ...], lower: Bound, upper: Bound) -> QuerySet[Any]:
+        """The rows between two bounds in ``order``.
+
+        Told that a column is constant, PostgreSQL may walk the primary key instead, past millions of rows of other
+        tasks; so it is told of a range that holds one value. SQLite wants it the other way round: equal, then a range.
+        """
+        if connection.vendor == "postgresql":
+            columns = (*self.columns, *order)
+            bounds = [_compared(columns, than, (*self.values, *key)) for than, key in (lower, upper)]
+            return self.rows.filter(*bounds).order_by(*columns)
+        equal = {f"{column}__in": [value] for column, value in zip(self.columns, self.values, strict=True)}
+        return self.rows.filter(_side(order, *lower), _side(order, *upper), **equal).order_by(*order)
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for. ``parts`` share no row; an index serves each in the order of ``order``, unique in all.
+    """What is looked for: ``parts`` share no row, and ``order`` is unique in all of them together.
 
-    ``checks`` are the conditions that no index serves; empty when there are none. ``since`` is the first key that
-    counts and ``until`` the first that no longer does; they stand apart because databases use one bound at each end.
+    ``checks`` are the conditions that no index serves; empty when there are none. ``since`` is where the order
+    begins and ``until`` the first key beyond its end.
     """
 
-    parts: Sequence[QuerySet[Any]]
+    parts: Sequence[Part]
     checks: Q
     order: tuple[str, ...] = ("id",)
-    since: Key | None = None
-    until: Key | None = None
+    since: Key = ()
+    until: Key = ()
+
+    @property
+    def lower(self) -> Bound:
+        return "gte", self.since
+
+    @property
+    def upper(self) -> Bound:
+        return ("lt", self.until) if self.until else ("lte", ())
 
     def capped_count(self) -> int:
         """How many rows the index serves; more than ``COUNTED`` of them are ``COUNTED + 1``."""
-        bounds = _bounds(self.order, [("gte", self.since), ("lt", self.until)])
         count = 0
         for part in self.parts:
             if count <= COUNTED:
-                count += part.filter(bounds).order_by()[: COUNTED + 1 - count].count()
+                served = part.between(self.order, self.lower, self.upper)
+                count += served[: COUNTED + 1 - count].count()
         return count
 
 
@@ -60,44 +108,49 @@ class Window:
 def window(search: Search, asked: Mapping[str, str], size: int) -> Window:
     """The rows that follow the one whose id is ``?after=``; a wrong id gives the first ones."""
     start = _key(search, asked.get("after"))
-    if start and search.since:
-        start = max(start, search.since)
-    lower = ("gt", start) if start else ("gte", search.since)
-    upper: tuple[str, Key | None] = ("lt", search.until)
-    after = None
+    lower: Bound = ("gt", max(start, search.since)) if start else search.lower
+    upper, looked_at, after = search.upper, None, None
     if search.checks:
-        to_look_at = _together(search, _bounds(search.order, [lower, upper]), only_keys=True)
-        if last := to_look_at[LOOKED_AT - 1 : LOOKED_AT].first():
-            after, upper = last[0], ("lte", last[-len(search.order) :])
-    rows = list(_together(search, _bounds(search.order, [lower, upper]) & search.checks)[: size + 1])
+        looked_at, end = _look_ahead(search, lower)
+        if end:
+            upper, after = ("lte", end[:-1]), end[-1]
+    found = [
+        part.between(search.order, lower, upper).filter(search.checks)[: size + 1] for part in search.parts
+    ]
+    rows = sorted(chain.from_iterable(found), key=lambda row: [getattr(row, name) for name in search.order])
     if len(rows) > size:
         return Window(rows[:size], rows[size - 1].pk, None, start is None)
-    return Window(rows, after, LOOKED_AT if after else None, start is None)
+    return Window(rows, after, looked_at if after else None, start is None)
 
 
-def _together(search: Search, which: Q, *, only_keys: bool = False) -> QuerySet[Any]:
-    """All parts in one order, which databases merge without sorting. A row's keys begin with its id."""
-    parts = [part.filter(which).order_by() for part in search.parts]
-    if only_keys:
-        parts = [part.values_list(*dict.fromkeys(("id", *search.order))) for part in parts]
-    return reduce(lambda one, other: one.union(other, all=True), parts).order_by(*search.order)
+def _look_ahead(search: Search, lower: Bound) -> tuple[int, Key | None]:
+    """How many rows one page looks at, and the key and id of the last of them; None when it comes to the end."""
+    share = LOOKED_AT // len(search.parts)
+    keys = [
+        list(part.between(search.order, lower, search.upper).values_list(*search.order, "id")[:share])
+        for part in search.parts
+    ]
+    end = min((part[-1] for part in keys if len(part) == share), default=None)
+    return sum(bisect_right(part, end) if end else len(part) for part in keys), end
 
 
 def _key(search: Search, after: str | None) -> Key | None:
     if not (after and after.isascii() and after.isdecimal() and len(after) < 19):
         return None
-    return search.parts[0].model.objects.filter(pk=after).values_list(*search.order).first()
+    return search.parts[0].rows.model.objects.filter(pk=after).values_list(*search.order).first()
 
 
-def _bounds(order: tuple[str, ...], bounds: Iterable[tuple[str, Key | None]]) -> Q:
-    return reduce(Q.__and__, (_side(than, order, key) for than, key in bounds if key is not None), Q())
+def _compared(columns: tuple[str, ...], than: str, key: Key) -> Q:
+    """Rows on one side of ``key``, which may be shorter than ``columns``: compared as a whole, as an index has them."""
+    if len(key) > 1:
+        return Q(COMPARED[than](Tuple(*columns[: len(key)]), key))
+    return Q(**{f"{columns[0]}__{than}": key[0]}) if key else Q()
 
 
-def _side(than: str, order: tuple[str, ...], key: Key) -> Q:
-    """Rows on one side of ``key``; the first column is bounded on its own, which is what an index needs."""
-    if len(order) == 1:
-        return Q(**{f"{order[0]}__{than}": key[0]})
-    first, *others = order
-    strictly = than.removesuffix("e")
-    rest = Q(**{first: key[0]}) & _side(than, tuple(others), key[1:])
+def _side(columns: tuple[str, ...], than: str, key: Key) -> Q:
+    """The same spelled out; the first column is bounded on its own, which is what an index needs."""
+    if len(key) < 2:
+        return Q(**{f"{columns[0]}__{than}": key[0]}) if key else Q()
+    first, strictly = columns[0], than.removesuffix("e")
+    rest = Q(**{first: key[0]}) & _side(columns[1:], than, key[1:])
     return Q(**{f"{first}__{strictly}e": key[0]}) & (Q(**{f"{first}__{strictly}": key[0]}) | rest)

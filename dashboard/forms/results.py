@@ -12,8 +12,8 @@ from django.db.models.functions import Cast, Coalesce
 from django.db.models.lookups import Exact, GreaterThanOrEqual, IContains, In, LessThan
 
 from dashboard.statuses import NO_ANSWER
-from dashboard.window import Search
-from tasks.models import Result
+from dashboard.window import Part, Search
+from tasks.models import Result, Task
 
 LONGEST = 256
 
@@ -63,28 +63,30 @@ class ResultFilter(forms.Form):
         """The results that pass every valid filter."""
         return results.filter(*self._conditions(F).values())
 
-    def search(self, results: QuerySet[Result]) -> Search:
+    def search(self, task: Task) -> Search:
         """The same for one page: what an index serves, and what must be looked at row by row.
 
         Indexes, all of which begin with the task: result_unexpected, result_conflict,
-        one_result_per_device_and_command for the device, result_by_error, result_by_status; the task's own for none.
+        one_result_per_device_and_command for the device, result_by_error, result_by_status; result_by_task for none.
         """
-        plain, opaque = self._conditions(F), self._conditions(_opaque)
+        results, plain, opaque = task.results.all(), self._conditions(F), self._conditions(_opaque)
         served = next((name for name in SERVED if name in plain), None)
         checks = Q(*(condition for name, condition in opaque.items() if name != served))
-        if served == "device":
-            device = self.cleaned_data["device"]
-            following = _following(device)
-            return Search(
-                [results],
-                checks,
-                ("device_id", "command_id"),
-                (device, ""),
-                (following, "") if following else None,
-            )
-        if served == "status":
-            return Search([results.filter(status=status) for status in self.cleaned_data["status"]], checks)
-        return Search([results.filter(plain[served]) if served else results], checks)
+        match served:
+            case "device":
+                since, following = self.cleaned_data["device"], _following(self.cleaned_data["device"])
+                order, until = ("device_id", "command_id"), (following,) if following else ()
+                return Search([Part(results)], checks, order, (since,), until)
+            case "status":
+                parts = [Part(results, ("status",), (status,)) for status in self.cleaned_data["status"]]
+            case "error_code":
+                with_error = results.exclude(error_code="")
+                parts = [Part(with_error, ("error_code",), (self.cleaned_data["error_code"],))]
+            case "flag":
+                parts = [Part(results.filter(plain["flag"]), (self.cleaned_data["flag"],), (True,))]
+            case _:
+                parts = [Part(Result.objects.all(), ("task_id",), (task.pk,))]
+        return Search(parts, checks)
 
     @property
     def is_filtering(self) -> bool:

@@ -16,7 +16,7 @@ from dashboard.forms.results import ResultFilter
 from dashboard.http import HttpRequest, page
 from dashboard.statuses import NO_ANSWER, STATUS_WORDS, words_and_tone
 from dashboard.views.history import view_permission
-from dashboard.window import COUNTED, Search, Window, window
+from dashboard.window import COUNTED, Part, Search, Window, window
 from tasks.models import Result, Task
 from tasks.platform.errors import ErrorRow, look_up
 
@@ -105,7 +105,7 @@ def columns(request: HttpRequest, task_id: int) -> HttpResponse:
 def results_of(found: Task, request: HttpRequest) -> dict[str, Any]:
     """One page of a task's results, and what stands around it."""
     form = ResultFilter(request.GET)
-    search = form.search(found.results.all())
+    search = form.search(found)
     paging = window(search, request.GET, PAGE)
     chosen = form.cleaned_data.get("status", [])
     return {
@@ -159,7 +159,7 @@ def _passing(found: Task, form: ResultFilter, search: Search, paging: Window) ->
         strangers = strangers.filter(status__in=statuses)
     else:
         counted = sum(found.counts.values())
-    return _devices(counted + Search([strangers], Q()).capped_count())
+    return _devices(counted + Search([Part(strangers, ("unexpected",), (True,))], Q()).capped_count())
 
 
 def _devices(count: int, *, capped: bool = False) -> str:

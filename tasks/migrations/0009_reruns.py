@@ -54,10 +54,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='result',
-            index=models.Index(condition=models.Q(('unexpected', True)), fields=['task', 'id'], name='result_unexpected'),
+            index=models.Index(condition=models.Q(('unexpected', True)), fields=['task', 'unexpected', 'id'], name='result_unexpected'),
         ),
         migrations.AddIndex(
             model_name='result',
-            index=models.Index(condition=models.Q(('conflict', True)), fields=['task', 'id'], name='result_conflict'),
+            index=models.Index(condition=models.Q(('conflict', True)), fields=['task', 'conflict', 'id'], name='result_conflict'),
         ),
     ]

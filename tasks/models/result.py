@@ -39,10 +39,10 @@ class Result(models.Model):
                 fields=["task", "error_code", "id"], name="result_by_error", condition=~Q(error_code="")
             ),
             models.Index(  # task page: devices that are not on the list
-                fields=["task", "id"], name="result_unexpected", condition=Q(unexpected=True)
+                fields=["task", "unexpected", "id"], name="result_unexpected", condition=Q(unexpected=True)
             ),
             models.Index(  # task page: devices whose answers contradict each other
-                fields=["task", "id"], name="result_conflict", condition=Q(conflict=True)
+                fields=["task", "conflict", "id"], name="result_conflict", condition=Q(conflict=True)
             ),
         ]
         constraints = [
