@@ -7,7 +7,7 @@ from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.urls import path, reverse_lazy
 from django.views.generic import RedirectView
 
-from dashboard.views import callbacks, catalogue, compose, history, ops, queue, task
+from dashboard.views import callbacks, catalogue, compose, history, ops, progress, queue, report, task
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="history"), name="home"),
@@ -18,10 +18,12 @@ urlpatterns = [
     path("tasks/", history.history, name="history"),
     path("tasks.csv", history.export, name="history-csv"),
     path("tasks/<int:task_id>/", task.task, name="task"),
-    path("tasks/<int:task_id>/progress/", task.progress, name="progress"),
+    path("tasks/<int:task_id>/progress/", progress.progress, name="progress"),
+    path("tasks/<int:task_id>/answers/", progress.answers, name="answers"),
     path("tasks/<int:task_id>/timeline/", task.timeline, name="timeline"),
     path("tasks/<int:task_id>/results/", task.results, name="results"),
     path("tasks/<int:task_id>/results.csv", task.export, name="results-csv"),
+    path("tasks/<int:task_id>/report/", report.report, name="report"),
     path("tasks/<int:task_id>/request.json", task.request_body, name="request"),
     path("tasks/<int:task_id>/cancel/", task.cancel, name="cancel"),
     path("tasks/<int:task_id>/settle/", queue.settle, name="settle"),
