@@ -42,6 +42,41 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   }
 });
 
+// A screen reader hears of progress when the words change, every tenth, and not of each number.
+document.addEventListener("htmx:load", () => {
+  const said = document.getElementById("said");
+  const words = document.querySelector("[data-say]")?.dataset.say;
+  if (said && words && said.textContent !== words) {
+    said.textContent = words;
+  }
+});
+
+// What the reader has unfolded stays unfolded when its fragment is renewed.
+const unfolded = new Map();
+document.addEventListener("toggle", ({ target }) => target.id && unfolded.set(target.id, target.open), true);
+document.addEventListener("htmx:load", ({ detail }) => {
+  for (const details of detail.elt.parentElement?.querySelectorAll("details[id]") ?? []) {
+    details.open = unfolded.get(details.id) ?? details.open;
+  }
+});
+
+// A tab that nobody sees does not ask how things stand; once it is seen again, it asks at once.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && !event.detail.requestConfig.triggeringEvent) {
+    event.preventDefault();
+  }
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) {
+    htmx.trigger(document.body, "shown");
+  }
+});
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
 document.addEventListener("htmx:afterRequest", (event) => {
   document.documentElement.classList.toggle("offline", !event.detail.xhr.status);
 });

@@ -12,7 +12,18 @@ from django.utils import timezone
 
 from tasks.lifecycle import request_of, transitions
 from tasks.lifecycle.compose import TARGET_COLUMNS, callback_url
-from tasks.models import Application, Attempt, Callback, Device, Group, Profile, Result, Task, Transition
+from tasks.models import (
+    Application,
+    Attempt,
+    Callback,
+    Device,
+    Group,
+    Profile,
+    Result,
+    Tally,
+    Task,
+    Transition,
+)
 from tasks.platform import wire
 from tasks.states import State
 from tasks.targets import TargetType
@@ -203,3 +214,12 @@ class CallbackFactory(factory.django.DjangoModelFactory):
         lambda n: f'{{"deviceId":"device-{n}","commandId":"c","result":{{"resultCode":"SENT"}}}}'.encode()
     )
     body_sha256 = factory.LazyAttribute(lambda callback: hashlib.sha256(callback.body).hexdigest())
+
+
+class TallyFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Tally
+
+    task = factory.SubFactory(TaskFactory)
+    status = "SUCCESSFUL"
+    count = 1

@@ -12,12 +12,14 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tasks.lifecycle import words
+from dashboard import words
 from tasks.lifecycle.lineage import words_of
+from tasks.lifecycle.words import remedy as remedy_of
 from tasks.models import Task
 from tasks.states import MEANING, State
 
 register = template.Library()
+register.filter("spoken", words.spoken)
 
 TONES: dict[State, str] = {
     State.QUEUED: "calm",
@@ -68,7 +70,7 @@ def state(value: str) -> SafeString:
 @register.simple_tag
 def remedy(task: Task) -> str:
     """What can be done about the last failure of a task."""
-    return words.remedy(task)
+    return remedy_of(task)
 
 
 @register.simple_tag(takes_context=True)
@@ -89,9 +91,21 @@ def url_with(context: dict[str, Any], **changes: Any) -> str:
 def share(part: int, whole: int) -> str:
     """Per cent with one decimal; a few are never shown as none, nor nearly all as all."""
     if not whole:
-        return "0 %"
-    per_cent = min(max(part / whole * 100, 0.1 if part else 0), 99.9 if part < whole else 100)
-    return f"{per_cent:.1f} %".replace(".0 %", " %")
+        return "0\N{NO-BREAK SPACE}%"
+    per_cent = round(part / whole * 100, 1)
+    if part and not per_cent:
+        words = "< 0.1"
+    elif part < whole and per_cent >= 100:
+        words = "> 99.9"
+    else:
+        words = f"{per_cent:.1f}".removesuffix(".0")
+    return f"{words}\N{NO-BREAK SPACE}%"
+
+
+@register.filter
+def utc(moment: dt.datetime | None, shape: str = "%Y-%m-%d %H:%M:%S %Z") -> str:
+    """The moment in the site's zone as plain text, for what is read on paper and next to pictures."""
+    return "–" if moment is None else f"{timezone.localtime(moment):{shape}}"
 
 
 @register.filter

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.forms.results import ResultFilter
 from dashboard.http import HttpRequest, page
-from dashboard.statuses import NO_ANSWER, STATUS_WORDS, words_and_tone
 from dashboard.views.history import view_permission
 from dashboard.window import COUNTED, Part, Search, Window, window
+from dashboard.words import NO_ANSWER, STATUS_WORDS, words_of
 from tasks.models import Result, Task
 from tasks.platform.errors import ErrorRow, look_up
 
@@ -115,7 +115,7 @@ def results_of(found: Task, request: HttpRequest) -> dict[str, Any]:
         "paging": paging,
         "passing": _passing(found, form, search, paging),
         "status_choices": [
-            (status or NO_ANSWER, words_and_tone(status)[0], status in chosen)
+            (status or NO_ANSWER, words_of(status)[0], status in chosen)
             for status in dict.fromkeys((*STATUS_WORDS, *sorted(found.counts), *chosen))
         ],
         "query": request.GET.urlencode(),
@@ -133,7 +133,7 @@ def columns_of(request: HttpRequest) -> list[str]:
 
 
 def row_of(result: Result) -> Row:
-    words, tone = words_and_tone(result.status)
+    words, tone = words_of(result.status)
     shown = "" if result.detail is None else json.dumps(result.detail, ensure_ascii=False)
     advice = look_up(None, result.error_code) if result.error_code else None
     return Row(result, words, tone, shown, advice)

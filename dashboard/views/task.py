@@ -1,9 +1,8 @@
-"""One task: progress, timeline, request and answer; cancel."""
+"""One task: its page, timeline, request and answer; cancel."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
@@ -13,31 +12,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from dashboard.http import HttpRequest, page
-from dashboard.statuses import NO_ANSWER, STATUS_WORDS
 from dashboard.views.compose import PREVIEWED
 from dashboard.views.history import view_permission
+from dashboard.views.progress import pictures_of, progress_of
 from dashboard.views.rerun import reruns_of
 from dashboard.views.results import results_of
 from tasks import lifecycle
-from tasks.lifecycle import evidence, queue
 from tasks.lifecycle.words import OUTCOMES
 from tasks.models import Task
 from tasks.platform.errors import look_up
-from tasks.states import MEANING, State
-
-
-@dataclass(frozen=True)
-class Share:
-    """One segment of the progress bar."""
-
-    status: str
-    words: str
-    tone: str
-    count: int
-
-    @property
-    def filter_value(self) -> str:
-        return self.status or NO_ANSWER
 
 
 @view_permission
@@ -48,20 +31,13 @@ def task(request: HttpRequest, task_id: int) -> HttpResponse:
         Task.objects.light().select_related("application", "author", "profile"), pk=task_id
     )
     context = (
-        _progress_of(found) | results_of(found, request) | reruns_of(found, request) | _timeline_of(found)
+        progress_of(found)
+        | pictures_of(found)
+        | results_of(found, request)
+        | reruns_of(found, request)
+        | timeline_of(found)
     )
     return page(request, "task", context)
-
-
-@view_permission
-@require_safe
-def progress(request: HttpRequest, task_id: int) -> HttpResponse:
-    """The part that renews itself while the task is not final."""
-    found = get_object_or_404(Task.objects.light().select_related("application"), pk=task_id)
-    response = page(request, "progress", _progress_of(found), fragment="progress")
-    if request.GET.get("seen") != str(found.transitions.count()):
-        response.headers["HX-Trigger"] = "moved"
-    return response
 
 
 @view_permission
@@ -69,7 +45,7 @@ def progress(request: HttpRequest, task_id: int) -> HttpResponse:
 def timeline(request: HttpRequest, task_id: int) -> HttpResponse:
     """Transitions, attempts and the request; asked for again when the task has moved."""
     found = get_object_or_404(Task.objects.light(), pk=task_id)
-    return page(request, "timeline", {"task": found} | _timeline_of(found), fragment="timeline")
+    return page(request, "timeline", {"task": found} | timeline_of(found), fragment="timeline")
 
 
 @view_permission
@@ -98,44 +74,7 @@ def cancel(request: HttpRequest, task_id: int) -> HttpResponse:
     return redirect(found)
 
 
-def _progress_of(found: Task) -> dict[str, Any]:
-    known = sum(found.counts.values())
-    total = max(found.expected or 0, known)
-    counts = found.counts | {"": found.counts.get("", 0) + total - known}
-    others = [(status, (status, "calm")) for status in sorted(counts) if status not in STATUS_WORDS]
-    shares = [
-        Share(status, words, tone, counts[status])
-        for status, (words, tone) in [*STATUS_WORDS.items(), *others]
-        if counts.get(status)
-    ]
-    return {
-        "task": found,
-        "shares": shares,
-        "segments": _segments(shares, total),
-        "total": total,
-        "answered": found.answered,
-        "meaning": MEANING[State(found.state)],
-        "waiting": total - found.answered if found.state == State.RUNNING else 0,
-        "can_cancel": found.state == State.QUEUED,
-        "place": queue.place_of(found) if found.state == State.QUEUED else None,
-        "quiet_since": evidence.quiet_since(found) if found.state == State.UNCONFIRMED else None,
-        "expecting": not found.is_final,
-        "moves": found.transitions.count(),
-        "advice": _advice(found),
-    }
-
-
-def _segments(shares: list[Share], total: int) -> list[dict[str, Any]]:
-    """The bar's rectangles on a scale of 1000, left to right."""
-    segments, start = [], 0.0
-    for share in shares:
-        width = share.count * 1000 / total
-        segments.append({"tone": share.tone, "start": f"{start:.2f}", "width": f"{width:.2f}"})
-        start += width
-    return segments
-
-
-def _timeline_of(found: Task) -> dict[str, Any]:
+def timeline_of(found: Task) -> dict[str, Any]:
     return {
         "transitions": found.transitions.select_related("actor"),
         "attempts": [
@@ -153,7 +92,3 @@ def _shown(found: Task) -> str:
     if len(ids) > PREVIEWED:
         body["param"]["deviceList"] = [*ids[:PREVIEWED], f"… and {len(ids) - PREVIEWED:,} more"]
     return json.dumps(body, ensure_ascii=False, indent=2)
-
-
-def _advice(found: Task) -> Any:
-    return look_up(found.error_status, found.error_code) if found.error_code else None

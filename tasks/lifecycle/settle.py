@@ -110,7 +110,9 @@ def _has_work(task_id: int) -> bool:
     """Most bells are rung for what another worker has settled meanwhile."""
     task = Task.objects.filter(pk=task_id).first()
     if task is None:
-        Callback.objects.filter(task_id=task_id).delete()  # pushes that crossed with the pruning of their task
+        Callback.objects.filter(
+            task_id=task_id
+        ).delete()  # pushes that crossed with the pruning of their task
         return False
     return not task.listed or _is_proven(task) or _is_over(task) or _new(task_id).exists()
 

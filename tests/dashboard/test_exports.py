@@ -164,7 +164,7 @@ def test_an_export_holds_what_the_filter_shows(desk: Client, site_app: Applicati
         "m-5",
     ]
     assert [
-        row["device_id"] for row in table(desk.get(f"{base}.csv", {"status": "none", "device": "-4"}))
+        row["device_id"] for row in table(desk.get(f"{base}.csv", {"status": "none", "device": "m-4"}))
     ] == ["m-4"]
     page = text_of(desk.get(f"/tasks/{task.pk}/", {"status": "FAILED"}))
     assert f'href="{base}.csv?status=FAILED"' in page
