@@ -21,7 +21,7 @@ from tasks.states import State
 from tasks.targets import TargetType
 from tests.factories import COMMAND, ApplicationFactory, TaskFactory
 from tests.sandbox import until
-from tests.tasks.lifecycle.listing import entries, listing, playing
+from tests.tasks.lifecycle.platforms import entries, listing, playing
 
 pytestmark = pytest.mark.django_db
 

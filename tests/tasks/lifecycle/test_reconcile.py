@@ -13,7 +13,7 @@ from tasks.states import State
 from tasks.targets import TargetType
 from tests.factories import ApplicationFactory, CallbackFactory, TaskFactory
 from tests.sandbox import until
-from tests.tasks.lifecycle.listing import listing, playing
+from tests.tasks.lifecycle.platforms import listing, playing
 from tests.tasks.platform.servers import saying
 
 pytestmark = pytest.mark.django_db
@@ -263,6 +263,22 @@ def test_c36_push_and_poll_that_disagree_are_a_conflict_and_the_polls_word_stand
     assert (second.status, second.conflict, second.source) == ("FAILED", True, "poll")
     assert (task.state, task.counts) == (State.COMPLETE, {"SUCCESSFUL": 1, "FAILED": 1})
     assert (task.disagreement, task.poll_at) == ("", None)
+
+
+@pytest.mark.parametrize(("pushed", "listed"), [("EXPIRED", "Timeout"), ("CANCELED", "Fail")])
+def test_the_details_coarser_word_for_the_same_is_no_disagreement(serve, times, pushed, listed):
+    """They have no word for an expired or a cancelled command; what the push said stays."""
+    said = {"status": "Complete", "totalCnt": 2, "failCnt": 1, "successCnt": 1}
+    if listed == "Timeout":
+        said |= {"failCnt": 0, "expiredCnt": 1}
+    task = settled(
+        running(listing(serve, said, [detail("d1", listed), detail("d2", "Success")], ()).url), ("d1", pushed)
+    )
+    times.on(30)
+    task = after(times, task)
+    assert (task.state, task.counts) == (State.COMPLETE, {pushed: 1, "SUCCESSFUL": 1})
+    assert not task.results.filter(conflict=True).exists()
+    assert task.disagreement == ""
 
 
 def test_counts_that_stay_different_are_written_down_once(serve, times):
