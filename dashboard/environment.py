@@ -47,6 +47,19 @@ def whole(value: str) -> int:
     return int(value)
 
 
+def count(value: str) -> int:
+    if not value.isdecimal():
+        raise ValueError("must be a whole number of at least 0")
+    return int(value)
+
+
+def networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(name) for name in names(value)]
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.1.0.0/16, comma-separated ({error})") from error
+
+
 def names(value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
 
@@ -116,6 +129,10 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("MUSTER_SANDBOX_PORT", "8743", "Port of the sandbox (`manage.py up --sandbox-port`).", port),
     Variable("MUSTER_WORKERS", "2", "Jobs the worker runs at the same time.", whole),
     Variable("MUSTER_MOST_DEVICES", "1000000", "Device ids one task may list.", whole),
+    Variable("MUSTER_CALLBACK_SOURCES", "", "Networks, comma-separated, from which pushes are taken, such as "
+             "`10.1.0.0/16`. Empty is any.", networks),
+    Variable("MUSTER_TRUSTED_PROXIES", "0", "How many proxies of your own a push passes, exactly: so many entries "
+             "from the end of `X-Forwarded-For` are believed.", count),
     Variable("MUSTER_CRASH_AT", "", "Tests only, with MUSTER_DEBUG: the point (P0 to P7) at which a worker "
              "kills itself.", text),
 )  # fmt: skip
