@@ -11,13 +11,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from tasks import clock
-from tasks.models import Callback, Task
+from tasks.models import Task
 from tasks.models.callback import inbox
 
 MOST_BYTES = 256 * 1024
@@ -106,27 +107,52 @@ def _look_up(tokens: list[str]) -> dict[str, int]:
 
 def _keep(known: list[tuple[int, Arrival]]) -> None:
     """One row for each body, in one statement: it is a transaction by itself, and leaves the interpreter to others."""
-    seen = Counter((task_id, arrival.body) for task_id, arrival in known)
-    addresses = {(task_id, arrival.body): arrival.remote_address for task_id, arrival in known}
+    now = timezone.now()
+    rows: dict[tuple[int, bytes], list[Any]] = {}
+    for task_id, (_, body, address) in known:
+        if row := rows.get((task_id, body)):
+            row[5] += 1
+        else:
+            digest = hashlib.sha256(body).hexdigest()
+            rows[task_id, body] = [task_id, body, digest, address[:64], now, 1]
     connection = connections[inbox()]
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    rows = [
-        (task_id, body, hashlib.sha256(body).hexdigest(), addresses[task_id, body][:64], now, count)
-        for (task_id, body), count in seen.items()
-    ]
-    pieces = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
-    together = transaction.atomic(using=connection.alias) if len(pieces) > 1 else nullcontext()
-    with together, connection.cursor() as cursor:
-        for piece in pieces:
-            cursor.execute(_insert(len(piece)), list(chain.from_iterable(piece)))
+    insert = _insert_arrays if connection.vendor == "postgresql" else _insert_rows
+    kept = list(rows.values())
+    together = transaction.atomic(using=connection.alias) if len(kept) > ROWS else nullcontext()
+    with together:
+        for start in range(0, len(kept), ROWS):
+            insert(connection, kept[start : start + ROWS])
 
 
-@lru_cache(200)
-def _insert(rows: int) -> str:
-    table = connections[inbox()].ops.quote_name(Callback._meta.db_table)
-    return (
-        f"INSERT INTO {table}"  # noqa: S608
-        " (task_id, body, body_sha256, remote_address, received_at, seen, state, problem) VALUES "
-        + ", ".join([f"(%s, %s, %s, %s, %s, %s, '{Callback.State.NEW}', '')"] * rows)
-        + f" ON CONFLICT (task_id, body_sha256) DO UPDATE SET seen = {table}.seen + excluded.seen"
-    )
+COLUMNS = "task_id, body, body_sha256, remote_address, received_at, seen, state, problem"
+MERGE = "ON CONFLICT (task_id, body_sha256) DO UPDATE SET seen = tasks_callback.seen + excluded.seen"
+
+
+def _insert_rows(connection: BaseDatabaseWrapper, rows: list[list[Any]]) -> None:
+    """The driver's own statement: with a hundred values, translating it for every commit costs as much as parsing."""
+    connection.ensure_connection()
+    for row in rows:
+        row[4] = connection.ops.adapt_datetimefield_value(row[4])
+    with connection.wrap_database_errors:
+        connection.connection.execute(_statement(len(rows)), list(chain.from_iterable(rows)))
+
+
+@lru_cache(100)
+def _statement(rows: int) -> str:
+    values = ", ".join(["(?, ?, ?, ?, ?, ?, 'NEW', '')"] * rows)
+    return f"INSERT INTO tasks_callback ({COLUMNS}) VALUES {values} {MERGE}"  # noqa: S608
+
+
+def _insert_arrays(connection: BaseDatabaseWrapper, rows: list[list[Any]]) -> None:
+    """A binary array for each column takes a quarter of the time that values written out as text take."""
+    from psycopg import Cursor
+
+    connection.ensure_connection()
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        cursor.execute(ARRAYS, [list(column) for column in zip(*rows, strict=True)])
+
+
+ARRAYS = (
+    f"INSERT INTO tasks_callback ({COLUMNS}) SELECT *, 'NEW', '' FROM unnest(%b::bigint[], %b::bytea[], %b::text[],"  # noqa: S608
+    f" %b::text[], %b::timestamptz[], %b::int[]) {MERGE}"
+)

@@ -1,4 +1,4 @@
-"""What the receiver is measured against, on the same server: an application that does nothing, and a plain Django view."""
+"""What the receiver is measured against, on the same server: one that does nothing, and a plain Django view."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ def _update(request: Any, token: str) -> Any:
     from django.db import transaction
     from django.http import HttpResponse
 
-    from tasks.models import Result, Task
+    from tasks.models import Task
 
     push = json.loads(request.body)
     with transaction.atomic():
         task = Task.objects.light().select_for_update().get(callback_token=token)
         status = push["result"]["resultCode"]
-        task.results.filter(device_id=push["deviceId"]).update(status=status, detail=push["result"]["resultDetail"])
+        task.results.filter(device_id=push["deviceId"]).update(
+            status=status, detail=push["result"]["resultDetail"]
+        )
         task.counts[status] = task.counts.get(status, 0) + 1
         task.save(update_fields=["counts"])
     return HttpResponse()

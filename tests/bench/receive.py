@@ -121,7 +121,11 @@ def _report(figures: dict[str, list[Load]]) -> None:
     for name, loads in figures.items():
         cpu = f"{statistics.median(load.cpu for load in loads):.0f} µs CPU each"
         line(f"{name}: answers a second", spread(rates[name]), cpu)
-        line(f"{name}: p50, p99 in ms", spread([load.p50 for load in loads]), spread([load.p99 for load in loads]))
+        line(
+            f"{name}: p50, p99 in ms",
+            spread([load.p50 for load in loads]),
+            spread([load.p99 for load in loads]),
+        )
 
     def compare(name: str, base: str, goal: float) -> None:
         found = ratio(rates[name], rates[base])
@@ -144,7 +148,9 @@ def _report(figures: dict[str, list[Load]]) -> None:
 @contextlib.contextmanager
 def _muster(database_url: str) -> Iterator[Muster]:
     with tempfile.TemporaryDirectory(prefix="muster-bench-", ignore_cleanup_errors=True) as folder:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "DJANGO_"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "DJANGO_"))
+        }
         environment = kept | {
             "DJANGO_SETTINGS_MODULE": "dashboard.settings",
             "DATABASE_URL": database_url,
@@ -152,9 +158,8 @@ def _muster(database_url: str) -> Iterator[Muster]:
             "MUSTER_DATA_DIR": folder,
             "MUSTER_PUBLIC_URL": "http://127.0.0.1:8000",
         }
-        done = subprocess.run(
-            [sys.executable, "-c", SEED % DEVICES], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-        )  # fmt: skip
+        seed = [sys.executable, "-c", SEED % DEVICES]
+        done = subprocess.run(seed, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
         yield Muster(environment, done.stdout.strip())
 
 

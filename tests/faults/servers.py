@@ -144,7 +144,7 @@ def rabbitmq() -> Iterator[Server]:
 
 @contextlib.contextmanager
 def postgresql(*, durable: bool = False) -> Iterator[Server]:
-    """With ``durable`` every commit waits for the disk, as in production; what only kills processes needs no such wait."""
+    """With ``durable`` a commit waits for the disk, as in production; where only processes die it need not."""
     port = free_port()
     initdb, postgres = binary("initdb"), binary("postgres")
     user = RUNS_AS if os.geteuid() == 0 else None
@@ -157,7 +157,8 @@ def postgresql(*, durable: bool = False) -> Iterator[Server]:
             check=True, capture_output=True, user=user, cwd=folder,
         )  # fmt: skip
         command = [postgres, "-D", str(data), "-p", str(port), "-k", str(folder)]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=32MB", "-c", f"fsync={'on' if durable else 'off'}"]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=32MB"]
+        command += ["-c", f"fsync={'on' if durable else 'off'}"]
 
         def ready() -> bool:
             import psycopg
