@@ -1,7 +1,11 @@
-"""What the web process serves: pushes at their own door, every page through Django's WSGI handler in threads."""
+"""What the web process serves: pushes at their own door, every page through Django's WSGI handler in threads.
+
+``application`` serves both; ``callbacks`` serves pushes alone, for processes that do nothing else.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any, cast
 
@@ -19,17 +23,29 @@ inbox = Inbox()
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    if scope["type"] == "lifespan":
-        await _lifespan(receive, send)
-    elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
+    if scope["type"] == "http" and scope["path"].startswith(PREFIX):
         await door(scope, receive, send, inbox)
     elif scope["type"] == "http" and scope["path"].endswith((".csv", ".jsonl")):
         await watched(pages, scope, receive, send)
+    elif scope["type"] == "lifespan":
+        await _lifespan(receive, send)
     else:
         await pages(scope, receive, send)
 
 
+async def callbacks(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "http" and scope["path"] not in OTHERS:
+        await door(scope, receive, send, inbox)
+    else:
+        await application(scope, receive, send)
+
+
+OTHERS = ("/livez",)
+
+
 async def _lifespan(receive: Any, send: Any) -> None:
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays; looking through it again and again would hold up pushes
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

@@ -55,6 +55,19 @@ def days(value: str) -> dt.timedelta | None:
     return dt.timedelta(days=int(value)) or None
 
 
+def count(value: str) -> int:
+    if not value.isdecimal():
+        raise ValueError("must be a whole number of at least 0")
+    return int(value)
+
+
+def networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(name) for name in names(value)]
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.1.0.0/16, comma-separated ({error})") from error
+
+
 def names(value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
 
@@ -131,6 +144,10 @@ VARIABLES: tuple[Variable, ...] = (
              "counts stay. 0 keeps them for ever.", days),
     Variable("MUSTER_KEEP_AUDIT_DAYS", "730", "Age at which whole tasks are pruned, with their transitions and "
              "attempts; not shorter than the two above. 0 keeps them for ever.", days),
+    Variable("MUSTER_CALLBACK_SOURCES", "", "Networks, comma-separated, from which pushes are taken, such as "
+             "`10.1.0.0/16`. Empty is any.", networks),
+    Variable("MUSTER_TRUSTED_PROXIES", "0", "How many proxies of your own a push passes, exactly: so many entries "
+             "from the end of `X-Forwarded-For` are believed.", count),
     Variable("MUSTER_CRASH_AT", "", "Tests only, with MUSTER_DEBUG: the point (P0 to P7) at which a worker "
              "kills itself.", text),
 )  # fmt: skip

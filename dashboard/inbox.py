@@ -3,94 +3,131 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
+import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from django.db import close_old_connections
+from django.db import connections
 
 from tasks.bells import ring
 from tasks.lifecycle import Arrival, receive
 
+logger = logging.getLogger(__name__)
+
 MOST_AT_ONCE = 500
 MOST_WAITING = 5000
+MOST_BYTES_WAITING = 64 * 2**20
 BELL_SECONDS = 0.5
 """A task with news is rung for at most this often."""
 
+PATIENCE_SECONDS = 12.0
+"""A sender gives up after fifteen; before that it is told to come again."""
 
-class Full(Exception):
-    """More is waiting than can be kept in time: the sender must come again."""
+SWITCH_SECONDS = 0.0001
+"""The loop and the writing thread take turns; Python's own 5 ms is as long as ten commits."""
 
+KEPT, UNKNOWN, UNKEPT = "kept", "unknown", "unkept"
 
-Waiting = tuple[Arrival, asyncio.Future[int | None], asyncio.AbstractEventLoop]
+Waiting = tuple[Arrival, "asyncio.Future[str]"]
 
 
 class Inbox:
-    """``keep`` returns when the arrival is committed. The thread starts with the first one."""
+    """``keep`` returns when the arrival is committed. One event loop uses it; its threads start with the first one.
+
+    The loop and the writing thread share nothing but the queue, and meet once for each commit.
+    """
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[Waiting] = queue.Queue(MOST_WAITING)
-        self._bells: dict[int, float] = {}
-        self._thread: threading.Thread | None = None
+        self._waiting: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        self._bytes = 0
+        self._writing: Sequence[Waiting] = ()
+        self._writing_since = 0.0
+        self._news: set[int] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def keep(self, arrival: Arrival) -> int | None:
-        """The task's id, or None for a token nobody has. Raises Full, or what the database raises."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
-            self._thread.start()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[int | None] = loop.create_future()
-        try:
-            self._waiting.put_nowait((arrival, future, loop))
-        except queue.Full:
-            raise Full from None
+    async def keep(self, arrival: Arrival) -> str:
+        """KEPT once it is committed, UNKNOWN for a token that opens nothing, UNKEPT when the sender must come again."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._start(self._loop)
+        if self._waiting.qsize() >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING or self._stuck():
+            return UNKEPT
+        future: asyncio.Future[str] = self._loop.create_future()
+        self._bytes += len(arrival.body)
+        self._waiting.put((arrival, future))
         return await future
 
-    def _run(self) -> None:
+    # In the event loop
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        sys.setswitchinterval(SWITCH_SECONDS)
+        threading.Thread(target=self._write, args=(loop,), name="inbox", daemon=True).start()
+        threading.Thread(target=self._ring, name="bells", daemon=True).start()
+        self._look(loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Once a second: when the database does not answer, nobody waits longer than a sender does."""
+        if self._stuck():
+            self._answer(self._writing, [UNKEPT] * len(self._writing))
+            left = []
+            while not self._waiting.empty():
+                left.append(self._waiting.get_nowait())
+            self._answer(left, [UNKEPT] * len(left))
+        loop.call_later(1, self._look, loop)
+
+    def _stuck(self) -> bool:
+        since = self._writing_since
+        return bool(since) and time.monotonic() - since > PATIENCE_SECONDS
+
+    def _answer(self, batch: Iterable[Waiting], outcomes: Iterable[str]) -> None:
+        for (arrival, future), outcome in zip(batch, outcomes, strict=True):
+            if not future.done():  # else its sender did not wait, or could not
+                self._bytes -= len(arrival.body)
+                future.set_result(outcome)
+
+    # In threads
+
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             batch = self._next()
-            if batch:
-                self._keep(batch)
-            self._ring()
+            self._writing, self._writing_since = batch, time.monotonic()
+            tasks = self._receive([arrival for arrival, _ in batch])
+            outcomes = [UNKEPT] * len(batch)
+            if tasks is not None:
+                outcomes = [UNKNOWN if task_id is None else KEPT for task_id in tasks]
+                self._news.update(task_id for task_id in tasks if task_id is not None)
+            self._writing_since = 0.0
+            loop.call_soon_threadsafe(self._answer, batch, outcomes)
+
+    def _receive(self, arrivals: list[Arrival]) -> list[int | None] | None:
+        """None when they could not be kept. The second try has a new connection: an idle one may have gone."""
+        for last in (False, True):
+            try:
+                return receive(arrivals)
+            except Exception:
+                connections.close_all()
+                if last:
+                    logger.exception("%d callbacks could not be kept", len(arrivals))
+        return None
 
     def _next(self) -> list[Waiting]:
-        try:
-            batch = [self._waiting.get(timeout=BELL_SECONDS)]
-        except queue.Empty:
-            return []
-        while len(batch) < MOST_AT_ONCE:
+        """Whatever waits by now, and if nothing does, the next one."""
+        batch = [self._waiting.get()]
+        size = len(batch[0][0].body)
+        while len(batch) < MOST_AT_ONCE and size < MOST_BYTES_WAITING // 8:
             try:
                 batch.append(self._waiting.get_nowait())
             except queue.Empty:
                 break
+            size += len(batch[-1][0].body)
         return batch
 
-    def _keep(self, batch: list[Waiting]) -> None:
-        try:
-            close_old_connections()
-            kept = receive([arrival for arrival, _, _ in batch])
-        except Exception as error:
-            for _, future, loop in batch:
-                loop.call_soon_threadsafe(_settle, future, error)
-            return
-        for (_, future, loop), task_id in zip(batch, kept, strict=True):
-            loop.call_soon_threadsafe(_settle, future, task_id)
-            if task_id is not None:
-                self._bells.setdefault(task_id, time.monotonic() + BELL_SECONDS)
-
     def _ring(self) -> None:
-        now = time.monotonic()
-        for task_id, due in list(self._bells.items()):
-            if due <= now:
-                del self._bells[task_id]
-                ring("settle", task_id)
-
-
-def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
-    if future.done():
-        return  # the sender did not wait
-    if isinstance(outcome, Exception):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
+        """Away from the writing: a broker that is down takes seconds to say so."""
+        while True:
+            time.sleep(BELL_SECONDS)
+            while self._news:
+                ring("settle", self._news.pop())

@@ -1,113 +1,169 @@
 """Where the platform pushes answers: keep the raw body, durably, then answer 200.
 
-Two doors, one rule (``lifecycle.receive``). ``callback`` is the Django view, for any server. ``door`` is the
-ASGI application that ``dashboard.asgi`` puts before Django: pushes of the same moment share one commit.
+Two doors, one rule: the checks in ``CHECKS``, then ``lifecycle.receive``. ``callback`` is the Django view, for any
+server. ``door`` is the ASGI application that ``dashboard.asgi`` puts before Django: pushes of the same moment share
+one commit. Answers have no body and no cookie, and a token is never logged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from typing import Any
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from dashboard import inbox
 from dashboard.inbox import Inbox
+from dashboard.sources import allowed, source
 from tasks.bells import ring
 from tasks.lifecycle import Arrival, receive
-from tasks.lifecycle.receive import MOST_BYTES
+from tasks.lifecycle.receive import MOST_BYTES, TOKEN
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "/callbacks/"
-TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""Nothing else is looked up: one text that the database refuses would fail all arrivals of its commit."""
-KEPT, TWO_LENGTHS, UNKNOWN, NOT_POST, NO_LENGTH = 200, 400, 404, 405, 411
+BODY_SECONDS = 10.0
+"""A body that takes longer to come is no push; its connection is needed by others."""
+
+KEPT, BAD, FORBIDDEN, UNKNOWN, NOT_POST, TOO_SLOW, NO_LENGTH = 200, 400, 403, 404, 405, 408, 411
 TOO_LARGE, COMPRESSED, UNAVAILABLE = 413, 415, 503
-HEADERS: dict[int, dict[str, str]] = {NOT_POST: {"Allow": "POST"}, UNAVAILABLE: {"Retry-After": "5"}}
+HEADERS: dict[int, dict[str, str]] = {
+    NOT_POST: {"Allow": "POST"},
+    TOO_SLOW: {"Connection": "close"},
+    TOO_LARGE: {"Connection": "close"},
+    UNAVAILABLE: {"Retry-After": "5"},
+}
+OUTCOMES = {inbox.KEPT: KEPT, inbox.UNKNOWN: UNKNOWN, inbox.UNKEPT: UNAVAILABLE}
+
+answered: Counter[int] = Counter()
+"""Status -> answers of this process."""
+
+
+class Request(NamedTuple):
+    """A request before its body is read; a header that is missing is empty."""
+
+    method: str
+    length: str
+    chunked: bool
+    encoding: str
+    source: str
+    whole: bool = True
+    """Does the server give us chunked bodies whole?"""
+
+
+CHECKS: tuple[tuple[Callable[[Request], bool], int], ...] = (
+    (lambda request: request.method != "POST", NOT_POST),
+    (lambda request: not allowed(request.source), FORBIDDEN),
+    (lambda request: request.chunked and request.length != "", BAD),  # two lengths for one body are an attack
+    (lambda request: request.chunked and not request.whole, NO_LENGTH),  # it would look like an empty body
+    (lambda request: request.length != "" and not _is_length(request.length), BAD),
+    (lambda request: request.length != "" and int(request.length) > MOST_BYTES, TOO_LARGE),
+    (lambda request: request.encoding not in ("", "identity"), COMPRESSED),
+)
+"""The first that is true decides; a body is read when none is."""
+
+
+def _refusal(request: Request) -> int | None:
+    for wrong, status in CHECKS:
+        if wrong(request):
+            return status
+    return None
+
+
+def _is_length(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
 
 
 @login_not_required
 @csrf_exempt
 def callback(request: HttpRequest, token: str) -> HttpResponse:
-    """Answers 200 only for what is committed, 404 for a token nobody has, 503 when nothing can be kept."""
-    if request.method != "POST":
-        return _plain(NOT_POST)
-    if "Transfer-Encoding" in request.headers:
-        # A WSGI server may have left the chunks unread, and two lengths for one body are an attack.
-        return _plain(TWO_LENGTHS if request.headers.get("Content-Length") else NO_LENGTH)
-    if _length(request.headers.get("Content-Length", "")) > MOST_BYTES:
-        return _plain(TOO_LARGE)
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        return _plain(COMPRESSED)
-    body = request.read(MOST_BYTES + 1)
-    if len(body) > MOST_BYTES:
-        return _plain(TOO_LARGE)
-    if not TOKEN.fullmatch(token):
-        return _plain(UNKNOWN)
-    try:
-        (task_id,) = receive([Arrival(token, body, request.META.get("REMOTE_ADDR", ""))])
-    except Exception:
-        logger.exception("a callback could not be kept")
-        return _plain(UNAVAILABLE)
-    if task_id is None:
-        return _plain(UNKNOWN)
-    ring("settle", task_id)
-    return _plain(KEPT)
-
-
-def _plain(status: int) -> HttpResponse:
+    """Answers 200 only for what is committed, 404 for a token that opens nothing, 503 when nothing can be kept."""
+    status = _received(request, token)
+    answered[status] += 1
     return HttpResponse("", status=status, content_type="text/plain", headers=HEADERS.get(status, {}))
 
 
-def _length(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+def _received(request: HttpRequest, token: str) -> int:
+    told = request.headers
+    length = told.get("Content-Length", "")
+    sender = source(request.META.get("REMOTE_ADDR", ""), told.get("X-Forwarded-For", ""))
+    encoding = told.get("Content-Encoding", "")
+    whole = bool(request.META.get("wsgi.input_terminated"))
+    asked = Request(request.method or "", length, "Transfer-Encoding" in told, encoding, sender, whole)
+    if refusal := _refusal(asked):
+        return refusal
+    body = request.read(MOST_BYTES + 1)
+    if len(body) > MOST_BYTES:
+        return TOO_LARGE
+    if len(body) < int(length or 0):
+        return BAD
+    if not TOKEN.fullmatch(token):
+        return UNKNOWN
+    try:
+        (task_id,) = receive([Arrival(token, body, sender)])
+    except Exception:
+        logger.exception("a callback could not be kept")
+        return UNAVAILABLE
+    if task_id is None:
+        return UNKNOWN
+    ring("settle", task_id)
+    return KEPT
 
 
 async def door(scope: dict[str, Any], read: Any, send: Any, inbox: Inbox) -> None:
     """The same as ``callback``, as an ASGI application for paths below ``PREFIX``."""
     status = await _receive(scope, read, inbox)
-    headers = {"Content-Type": "text/plain", "Content-Length": "0", **HEADERS.get(status, {})}
-    if status == TOO_LARGE:
-        headers["Connection"] = "close"
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": b""})
+    answered[status] += 1
+    await send(STARTS[status])
+    await send(END)
 
 
 async def _receive(scope: dict[str, Any], read: Any, inbox: Inbox) -> int:
-    token = scope["path"].removeprefix(PREFIX).removesuffix("/")
-    if scope["method"] != "POST":
-        return NOT_POST
-    headers = dict(scope["headers"])
-    if _length(headers.get(b"content-length", b"").decode("latin-1")) > MOST_BYTES:
+    length = encoding = forwarded = ""
+    chunked = False
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            length = value.decode("latin-1")
+        elif name == b"transfer-encoding":
+            chunked = True
+        elif name == b"content-encoding":
+            encoding = value.decode("latin-1")
+        elif name == b"x-forwarded-for":
+            forwarded += "," + value.decode("latin-1")
+    client = scope.get("client")
+    sender = source(client[0] if client else "", forwarded)
+    if refusal := _refusal(Request(scope["method"], length, chunked, encoding, sender)):
+        return refusal
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            message = await read()
+            body = bytearray(message.get("body", b""))
+            while message.get("more_body", False) and len(body) <= MOST_BYTES:
+                message = await read()
+                body += message.get("body", b"")
+    except TimeoutError:
+        return TOO_SLOW
+    if message["type"] == "http.disconnect":
+        return BAD
+    if len(body) > MOST_BYTES:
         return TOO_LARGE
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        return COMPRESSED
-    body = bytearray()
-    more = True
-    while more:
-        message = await read()
-        if message["type"] == "http.disconnect":
-            return UNAVAILABLE
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > MOST_BYTES:
-            return TOO_LARGE
+    token = scope["path"].removeprefix(PREFIX).removesuffix("/")
     if not TOKEN.fullmatch(token):
         return UNKNOWN
-    client = scope.get("client") or ("", 0)
-    try:
-        kept = await asyncio.wait_for(inbox.keep(Arrival(token, bytes(body), client[0])), timeout=12)
-    except Exception:
-        logger.exception("a callback could not be kept")
-        return UNAVAILABLE
-    return UNKNOWN if kept is None else KEPT
+    return OUTCOMES[await inbox.keep(Arrival(token, bytes(body), sender))]
+
+
+def _start(status: int) -> dict[str, Any]:
+    headers = {"Content-Type": "text/plain", "Content-Length": "0", **HEADERS.get(status, {})}
+    pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": status, "headers": pairs}
+
+
+ALL = {KEPT, UNAVAILABLE, BAD, TOO_SLOW, UNKNOWN, *(status for _, status in CHECKS)}
+STARTS = {status: _start(status) for status in ALL}
+END = {"type": "http.response.body", "body": b""}

@@ -25,5 +25,12 @@ class Migration(migrations.Migration):
                 to="tasks.task",
             ),
         ),
+        migrations.AddField(
+            model_name="task",
+            name="revoked_at",
+            field=models.DateTimeField(
+                blank=True, help_text="From then on nothing is taken at its callback address.", null=True
+            ),
+        ),
         migrations.RunPython(drop_the_old_table, migrations.RunPython.noop),
     ]

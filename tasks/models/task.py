@@ -102,6 +102,9 @@ class Task(models.Model):
     group_tag = models.CharField(max_length=wire.TEXT_MAX, blank=True, default="")
     tags = models.JSONField(default=list, blank=True, help_text="[[name, value], ...]")
     callback_token = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    revoked_at = models.DateTimeField(
+        null=True, blank=True, help_text="From then on nothing is taken at its callback address."
+    )
     duplicates_removed = models.PositiveIntegerField(default=0)
 
     state = models.CharField(max_length=12, choices=[(value, MEANING[value][0]) for value in State])

@@ -96,7 +96,8 @@ def _programs(host: str, port: int, workers: int, sandbox_port: int | None) -> l
         Program(
             "web",
             (python, "-m", "uvicorn", "dashboard.asgi:application", "--host", host, "--port", str(port),
-             "--no-access-log", "--log-level", "warning", "--no-server-header", "--timeout-graceful-shutdown", "5"),
+             "--no-access-log", "--log-level", "warning", "--no-server-header", "--no-proxy-headers",
+             "--timeout-graceful-shutdown", "5"),
         ),
         Program(
             "worker",
