@@ -6,29 +6,43 @@ statement for each row takes it three times as long, and copying into a temporar
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Rows = Sequence[tuple[Any, ...]]
 
 
+def among(column: str, values: Sequence[Any], using: BaseDatabaseWrapper) -> tuple[str, Any]:
+    """``column`` is one of ``values``, as SQL and its one parameter: Django's own takes longer to build than to run."""
+    if using.vendor == "postgresql":
+        return f"{column} = ANY(%s)", list(values)
+    return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))  # noqa: S608
+
+
 def insert(model: type[models.Model], columns: Sequence[str], rows: Rows) -> None:
     """Insert ``rows``, which have the values of ``columns`` in this order."""
-    names = ", ".join(map(_quoted, columns))
+    names, places = ", ".join(map(_quoted, columns)), ", ".join(["%s"] * len(columns))
     into = f"INSERT INTO {_table(model)} ({names}) "
-    each = f"{into} VALUES ({', '.join(['%s'] * len(columns))})"
-    _run(model, columns, rows, each=each, together=f"{into} SELECT * FROM {{fresh}}")
+    together = into + "SELECT * FROM {fresh}"  # noqa: S608
+    _run(model, columns, rows, each=into + f"VALUES ({places})", together=together)
 
 
 def update(model: type[models.Model], columns: Sequence[str], rows: Rows) -> None:
     """Set ``columns`` of existing rows; each of ``rows`` has their values and then its id."""
-    change = f"UPDATE {_table(model)} SET "  # noqa: S608
-    each = change + ", ".join(f"{_quoted(name)} = %s" for name in columns) + " WHERE id = %s"
-    together = change + ", ".join(f"{_quoted(name)} = fresh.{_quoted(name)}" for name in columns)
-    together += f" FROM {{fresh}} WHERE {_table(model)}.id = fresh.id"
-    _run(model, [*columns, "id"], rows, each=each, together=together)
+    table, names = _table(model), [_quoted(name) for name in columns]
+    each = ", ".join(f"{name} = %s" for name in names)
+    fresh = ", ".join(f"{name} = fresh.{name}" for name in names)
+    _run(
+        model,
+        [*columns, "id"],
+        rows,
+        each=f"UPDATE {table} SET {each} WHERE id = %s",  # noqa: S608
+        together=f"UPDATE {table} SET {fresh} FROM {{fresh}} WHERE {table}.id = fresh.id",  # noqa: S608
+    )
 
 
 def _run(model: type[models.Model], columns: Sequence[str], rows: Rows, *, each: str, together: str) -> None:
@@ -47,14 +61,13 @@ def _run(model: type[models.Model], columns: Sequence[str], rows: Rows, *, each:
 
 
 def _adapted(fields: Sequence[Any], rows: Rows) -> Rows:
-    """The rows with their times as the database keeps them."""
+    """The rows with their times, which are in UTC without saying so, as SQLite keeps them."""
     times = [place for place, field in enumerate(fields) if isinstance(field, models.DateTimeField)]
     if not times:
         return rows
-    adapt = connection.ops.adapt_datetimefield_value
     columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
     for place in times:
-        columns[place] = map(adapt, columns[place])
+        columns[place] = [at and str(at) for at in columns[place]]
     return list(zip(*columns, strict=True))
 
 

@@ -16,7 +16,7 @@ from tasks.models.tally import SECONDS, Tally
 from tasks.targets import TargetType
 
 from . import bulk
-from .findings import Finding, Observation, finding, join
+from .findings import Finding, Observation, finding, join, naive
 from .shares import COLUMNS, Share, columns_of, settled
 
 __all__ = ["Observation", "apply"]
@@ -53,26 +53,23 @@ def _reduced(observations: Iterable[Observation]) -> dict[str, dict[str, Finding
 
 def _read(task: Task, device_ids: list[str]) -> dict[str, Sequence[Share]]:
     """The shares of these devices, as tuples: making model instances would take longer than all the rest."""
-    rows = task.results.filter(device_id__in=device_ids).order_by("device_id", "id")
-    wanted = rows.values_list("id", "device_id", *COLUMNS)
+    those, parameter = bulk.among("device_id", device_ids, connection)
     with connection.cursor() as cursor:
-        cursor.execute(*wanted.query.sql_with_params())
+        cursor.execute(
+            f"SELECT id, device_id, {', '.join(COLUMNS)} FROM {Result._meta.db_table}"  # noqa: S608
+            f" WHERE task_id = %s AND {those} ORDER BY device_id, id",
+            [task.pk, parameter],
+        )
         shares = [
-            Share(pk, device_id, command_id, bool(unexpected), bool(anonymous), _finding(*rest))
-            for pk, device_id, command_id, unexpected, anonymous, *rest in cursor
+            Share(pk, device_id, command_id, unexpected, anonymous, _finding(*rest))
+            for pk, device_id, command_id, unexpected, anonymous, *rest in cursor.fetchall()
         ]
     return {device_id: list(group) for device_id, group in groupby(shares, attrgetter("device_id"))}
 
 
-def _finding(
-    status: str, source: str, conflict: Any, detail: str | None, code: str, text: str, *times: Any
-) -> Finding:
-    return Finding(status, source, bool(conflict), detail, code, text, *map(_moment, times))
-
-
-def _moment(kept: dt.datetime | None) -> dt.datetime | None:
-    """SQLite keeps times without their zone, which is UTC."""
-    return kept.replace(tzinfo=dt.UTC) if kept and kept.tzinfo is None else kept
+def _finding(*columns: Any) -> Finding:
+    """A finding as it was kept; its last three columns are times."""
+    return Finding(*columns[:-3], *map(naive, columns[-3:]))
 
 
 def _write(task: Task, before: Sequence[Share], after: Sequence[Share]) -> None:
@@ -127,7 +124,7 @@ def _counted(shares: Iterable[Share]) -> Counter[tuple[str, dt.datetime | None]]
 
 
 def _bucket(at: dt.datetime) -> dt.datetime:
-    return at.replace(second=at.second // SECONDS * SECONDS, microsecond=0)
+    return at.replace(second=at.second // SECONDS * SECONDS, microsecond=0, tzinfo=dt.UTC)
 
 
 def _tally(task: Task, changes: Counter[tuple[str, dt.datetime | None]]) -> None:

@@ -19,7 +19,9 @@ from django.db import (
     InternalError,
     OperationalError,
     ProgrammingError,
+    connections,
     models,
+    router,
     transaction,
 )
 from django.db.models import F, Q
@@ -31,15 +33,15 @@ from tasks.platform import pushes
 from tasks.platform.jsontext import clean
 from tasks.states import State
 
-from . import pace
+from . import bulk, pace
 from .listing import list_devices
 from .results import Observation, apply
 from .transitions import move
 
 logger = logging.getLogger(__name__)
 
-BATCH = 5000
-"""Callbacks that are read at a time."""
+BATCH = 20_000
+"""Callbacks that are read at a time: the more are waiting, the more of them are of one device and one write."""
 MARKED = 1000
 """Callbacks that are marked at a time: the receiver waits for the same lock."""
 LOCK_SECONDS = 0.05
@@ -125,18 +127,21 @@ def _new(task_id: int) -> models.QuerySet[Callback]:
 class _Turn:
     """The turn to settle one task. ``tries`` counts those that came to nothing, the running one included.
 
-    The count is in the database before a try is made: a worker that dies has counted it, too.
+    The count is in the database before a try is made, so a worker that dies has counted it, too.
     """
 
     task_id: int
     until: dt.datetime
     tries: int
-    alone: int = BATCH  # callbacks that are still to be settled by themselves
+    alone: int = 0  # callbacks that are still to be settled one by one
+    first: int = 1  # what the next one's first try counts as: one of those alone has been tried in company
     chunk: int = 1000  # observations of the next transaction
 
-    @property
-    def together(self) -> bool:
-        return self.tries <= TOGETHER
+    def size(self) -> int:
+        """How many callbacks to settle together."""
+        if self.tries > TOGETHER and not self.alone:
+            self.alone, self.first = BATCH, TOGETHER + 1
+        return 1 if self.alone else BATCH
 
     def note(self, tries: int, **columns: object) -> None:
         """The next try is that many-th one; and the turn goes on."""
@@ -144,13 +149,12 @@ class _Turn:
         Task.objects.filter(pk=self.task_id).update(settling_until=until, settle_tries=tries, **columns)
         self.until, self.tries = until, tries
 
-    def following(self) -> int:
-        """What the next try counts as when this one came to something."""
-        if self.together or self.alone <= 1:
-            self.alone = BATCH
-            return 1
-        self.alone -= 1
-        return TOGETHER + 1
+    def went_on(self) -> int:
+        """What the next try counts as, after one that came to something."""
+        self.alone = max(self.alone - 1, 0)
+        if not self.alone:
+            self.first = 1
+        return self.first
 
 
 @contextlib.contextmanager
@@ -168,17 +172,18 @@ def _turn_of(task_id: int) -> Iterator[_Turn | None]:
     finally:
         with contextlib.suppress(*TROUBLE):  # then the lease runs out
             mine = Task.objects.filter(pk=task_id, settling_until=turn.until)
-            mine.update(settling_until=None, settle_tries=0 if turn.together else TOGETHER)
+            mine.update(settling_until=None, settle_tries=TOGETHER if turn.alone else 0)
 
 
 def _settle_all(turn: _Turn, over: float) -> bool:
     """Settle batch by batch; False when time is over before all is done."""
     problem = "The worker died each time that it was settled."
-    while callbacks := _next(turn.task_id, BATCH if turn.together else 1):
+    while callbacks := _next(turn.task_id, turn.size()):
         if turn.tries > TRIES:
             logger.error("callback %s of task %s is put aside: %s", callbacks[0][0], turn.task_id, problem)
             _mark([callbacks[0][0]], Callback.State.QUARANTINED, problem)
-            turn.note(turn.following())
+            turn.first = 1
+            turn.note(turn.went_on())
             continue
         try:
             _settle_batch(turn, callbacks)
@@ -188,6 +193,7 @@ def _settle_all(turn: _Turn, over: float) -> bool:
             turn.note(turn.tries + 1)
         if time.monotonic() > over:
             return False
+    turn.alone = 0
     return True
 
 
@@ -215,10 +221,12 @@ def _settle_batch(turn: _Turn, callbacks: Sequence[Kept]) -> None:
             if done == len(observations):
                 newest = max(seen.at for seen in observations)
                 task.last_push_at = max(filter(None, (task.last_push_at, newest)))
-                turn.note(turn.following(), last_push_at=task.last_push_at)
+                turn.note(turn.went_on(), last_push_at=task.last_push_at)
                 conclude(task)
         took = max(time.monotonic() - began, 0.001)
         turn.chunk = min(max(int(len(chunk) * LOCK_SECONDS / took), LEAST), BATCH)
+    if not observations:
+        turn.note(turn.went_on())
     bad = {pk for of_problem in malformed.values() for pk in of_problem}
     _mark([pk for pk, _, _ in callbacks if pk not in bad], Callback.State.SETTLED)
     for problem, of_problem in malformed.items():
@@ -251,6 +259,11 @@ def _apply(task: Task, observations: Sequence[Observation]) -> None:
 
 def _mark(ids: Sequence[int], state: Callback.State, problem: str = "") -> None:
     """By id and not by a range of ids: on PostgreSQL one may be committed later than one that follows it."""
-    for start in range(0, len(ids), MARKED):
-        some = Callback.objects.filter(pk__in=ids[start : start + MARKED], state=Callback.State.NEW)
-        some.update(state=state, problem=problem[:300])
+    inbox = connections[router.db_for_write(Callback)]
+    with inbox.cursor() as cursor:
+        for start in range(0, len(ids), MARKED):
+            those, parameter = bulk.among("id", ids[start : start + MARKED], inbox)
+            cursor.execute(
+                f"UPDATE {Callback._meta.db_table} SET state = %s, problem = %s WHERE state = %s AND {those}",  # noqa: S608
+                [state, problem[:300], Callback.State.NEW, parameter],
+            )

@@ -1,7 +1,7 @@
-"""Pushes: what the platform says of one command, in any shape seen so far, and how two of them join.
+"""Pushes: what the platform says of one command, in any shape seen so far, and how much each status tells.
 
 Source: the vendor's page on command status changes, and bodies seen on the wire. Pushes come twice, late
-and out of order, so nothing here depends on the order.
+and out of order: ``lifecycle.findings`` joins them by rank.
 """
 
 from __future__ import annotations
@@ -86,38 +86,6 @@ def parse(raw: bytes) -> Push:
     code = _word(result, "resultCode") or _word(result, "status")
     detail = result.get("resultDetail") if "resultDetail" in result else result.get("result")
     return Push(device_id, _word(body, "commandId"), normal(code), code, None if detail == "" else detail)
-
-
-def join(a: str, b: str) -> tuple[str, bool]:
-    """The status that two reports of one command amount to, and whether they contradict each other.
-
-    The higher rank wins. Two different final statuses of one rank are a conflict; the alphabetically
-    first wins, whichever came first. Below that, any known status beats an unknown one, and that "".
-    """
-    first, second = sorted((normal(a), normal(b)), key=_weight)
-    conflict = first != second and rank(first) == rank(second) >= 3
-    return first, conflict
-
-
-def stronger(a: str, b: str) -> str:
-    """The status that two reports of one command amount to; see ``join``."""
-    return join(a, b)[0]
-
-
-def merge(old: tuple[str, bool], new: tuple[str, bool]) -> tuple[str, bool]:
-    """Join statuses that carry their conflict with them: a conflict lasts until a higher rank settles it."""
-    status, conflict = join(old[0], new[0])
-    top = rank(status)
-    return status, conflict or any(flag for word, flag in (old, new) if rank(word) == top)
-
-
-def rank(status: str) -> int:
-    """How much a status tells, 0 for an unknown one."""
-    return RANK.get(normal(status), 0)
-
-
-def _weight(status: str) -> tuple[int, bool, bool, str]:
-    return -RANK.get(status, 0), status not in RANK, not status, status
 
 
 def _word(members: dict[str, object], name: str) -> str:

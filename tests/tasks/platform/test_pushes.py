@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-from functools import reduce
-from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.platform.pushes import FINAL_STATUSES, RANK, Malformed, Push, join, merge, normal, parse, stronger
+from tasks.platform.jsontext import MAX_DEPTH, BadJSON, cleaned, loads, storable
+from tasks.platform.pushes import FINAL_STATUSES, RANK, Malformed, Push, normal, parse
 from tests.tasks.platform.test_checks import JSON
 
 # Bodies as they were really seen, and the vendor's own example.
@@ -182,56 +181,29 @@ def test_final_statuses_are_those_after_which_little_comes():
     assert {"EXPIRED", "TIMEOUT", "CANCELED", "SUCCESSFUL", "FAILED"} == FINAL_STATUSES
 
 
-# The whole matrix, by hand: the order of strength, and the groups that contradict each other.
-LADDER = [["PENDING"], ["SENT"], ["DELIVERED"], ["CANCELED", "EXPIRED", "TIMEOUT"], ["FAILED", "SUCCESSFUL"]]
-FLAT = [(level, status) for level, statuses in enumerate(LADDER) for status in statuses]
+# The short ways that reading takes give what the long ways give
 
 
-@pytest.mark.parametrize(("level_a", "a"), FLAT)
-@pytest.mark.parametrize(("level_b", "b"), FLAT)
-def test_c04_c05_c06_two_statuses_join_by_rank(level_a, a, level_b, b):
-    if level_a != level_b:
-        assert join(a, b) == (a if level_a > level_b else b, False)
+@given(st.recursive(st.sampled_from(["", "\0", "\ud800", "\\u0000", "\\", "é", 1]), lambda inner: (
+    st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "\0", "\udfff"]), inner)
+), max_leaves=6), st.booleans())  # fmt: skip
+def test_c20_c21_text_without_escapes_needs_no_cleaning(value, ascii_only):
+    raw = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    try:
+        whole = cleaned(loads(raw))
+    except BadJSON:
+        with pytest.raises(BadJSON):
+            storable(raw)
     else:
-        assert join(a, b) == (min(a, b), a != b)
-    assert stronger(a, b) == stronger(b, a) == join(a, b)[0]
+        assert storable(raw) == whole
 
 
-def test_unknown_statuses_tell_less_than_known_ones():
-    assert join("Weird", "PENDING") == ("PENDING", False)
-    assert join("", "Weird") == ("Weird", False)
-    assert join("Odd", "Weird") == ("Odd", False)
-    assert join("", "") == ("", False)
-
-
-def test_synonyms_do_not_contradict_each_other():
-    assert join("SUCCESS", "SUCCESSFUL") == ("SUCCESSFUL", False)
-    assert join("Fail", "FAILED") == ("FAILED", False)
-
-
-WORDS = st.sampled_from([*RANK, "SUCCESS", "Fail", "WaitResult", "Weird", "Odd", ""])
-
-
-@given(st.lists(WORDS, min_size=1, max_size=5))
-def test_c03_the_outcome_is_a_function_of_the_set_of_events(events):
-    expected = reduce(merge, [(normal(event), False) for event in events])
-    for order in permutations(events):
-        assert reduce(merge, [(normal(event), False) for event in order]) == expected
-    twice = [(normal(event), False) for event in events + events]
-    assert reduce(merge, twice) == expected
-
-
-PAIRS = st.tuples(WORDS.map(normal), st.booleans())
-
-
-@given(PAIRS, PAIRS, PAIRS)
-def test_merging_is_associative_commutative_and_idempotent(a, b, c):
-    assert merge(merge(a, b), c) == merge(a, merge(b, c))
-    assert merge(a, b) == merge(b, a)
-    assert merge(a, a) == a
-
-
-def test_a_conflict_lasts_until_a_higher_rank_settles_it():
-    assert merge(("FAILED", True), ("FAILED", False)) == ("FAILED", True)
-    assert merge(("TIMEOUT", True), ("SUCCESSFUL", False)) == ("SUCCESSFUL", False)
-    assert merge(("SUCCESSFUL", False), ("TIMEOUT", True)) == ("SUCCESSFUL", False)
+@pytest.mark.parametrize("depth", [1, MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 500])
+@pytest.mark.parametrize("siblings", [0, 1, MAX_DEPTH])
+def test_c19_how_deep_a_body_is_nested_is_seen_however_many_brackets_it_has(depth, siblings):
+    raw = b"[" * depth + b"0" + b"]" * (depth - 1) + b",[]" * siblings + b"]"
+    if max(depth, 2 if siblings else 1) > MAX_DEPTH:
+        with pytest.raises(BadJSON, match="nested"):
+            loads(raw)
+    else:
+        loads(raw)
