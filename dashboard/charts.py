@@ -25,7 +25,7 @@ HEIGHT = 120
 MOST_TICKS, MOST_DATES = 6, 4
 """Labels below the columns that fit a telephone: times alone, and with their dates."""
 
-STEPS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
+STEPS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 259200, 604800)
 """Seconds between two edges, or two labels, that people can read: 10 s to a week."""
 
 

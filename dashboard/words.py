@@ -54,8 +54,3 @@ def spoken(length: dt.timedelta) -> str:
         if len(parts) == 2:
             break
     return " ".join(parts) or "0 seconds"
-
-
-def devices(count: int) -> str:
-    """``1 device``, ``1,000 devices``."""
-    return f"{count:,} device{'' if count == 1 else 's'}"

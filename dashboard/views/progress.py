@@ -30,6 +30,8 @@ PACES: tuple[float, ...] = (1, 2, 5, 15)
 HURRY: tuple[float, ...] = (0.5, 1, 2)
 """The same while a worker is about to send it."""
 
+STEPS = {str(step): step for step in range(len(PACES))}
+
 RESTED = 2
 """The step at which a lull has begun: pictures that had skipped some news are drawn once more."""
 
@@ -147,8 +149,7 @@ def shares_of(found: Task) -> dict[str, Any]:
 def _no_news(request: HttpRequest, shown: dict[str, Any]) -> HttpResponse:
     """Nothing; or, while the pace can slow down, the pulse alone with the next one."""
     paces = _paces(shown["task"])
-    asked = request.GET.get("step", "")
-    step = min(int(asked) if asked in "0123" and asked else 0, len(paces) - 1)
+    step = min(STEPS.get(request.GET.get("step", ""), 0), len(paces) - 1)
     if shown["pace"] is None or step == len(paces) - 1:
         return HttpResponse(status=204)
     step += 1

@@ -25,6 +25,11 @@ class Tally(models.Model):
     class Meta:
         verbose_name_plural = "tallies"
         ordering = ["at", "status"]
+        indexes = [
+            models.Index(  # the curve of a task's page: its sums are read in the index alone
+                fields=["task", "at", "status", "count"], name="tally_curve"
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["task", "at", "status"], name="one_tally_per_bucket_and_status")
         ]
