@@ -155,7 +155,7 @@ def _delete_tasks(ids: list[int]) -> int:
             rows = relation.related_model._default_manager.filter(**{f"{name}__in": final})
             if relation.on_delete is models.SET_NULL:
                 rows.update(**{name: None})
-            else:
+            elif relation.on_delete is models.CASCADE:
                 _delete(rows)
         return _delete(Task.objects.filter(pk__in=final))
 
