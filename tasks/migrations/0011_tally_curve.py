@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0003_tallies'),
+        ('tasks', '0010_pages_of_millions'),
     ]
 
     operations = [
