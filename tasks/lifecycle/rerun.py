@@ -18,7 +18,7 @@ from tasks.states import State
 from tasks.targets import MEMBERS, TargetType
 
 from .lineage import WORDS, Outcome
-from .settle import list_devices
+from .listing import list_devices
 
 STATUSES: dict[Outcome, str] = {
     Outcome.FAILED: "FAILED",
