@@ -105,5 +105,5 @@ def test_evidence_that_came_before_the_doubt_counts_without_a_bell(bells):
 def test_a_sweep_of_many_tasks_takes_few_queries(django_assert_max_num_queries):
     for _ in range(30):
         TaskFactory(due_at=PAST)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         lifecycle.sweep()
