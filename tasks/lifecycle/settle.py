@@ -177,8 +177,15 @@ def _turn_of(task_id: int) -> Iterator[_Turn | None]:
 
 def _settle_all(turn: _Turn, over: float) -> bool:
     """Settle batch by batch; False when time is over before all is done."""
-    problem = "The worker died each time that it was settled."
-    while callbacks := _next(turn.task_id, turn.size()):
+    problem, after = "The worker died each time that it was settled.", 0
+    while True:
+        callbacks = _next(turn.task_id, after, turn.size())
+        if not callbacks and after:
+            after = 0  # what was committed late may have a lower id
+            continue
+        if not callbacks:
+            turn.alone = 0
+            return True
         if turn.tries > TRIES:
             logger.error("callback %s of task %s is put aside: %s", callbacks[0][0], turn.task_id, problem)
             _mark([callbacks[0][0]], Callback.State.QUARANTINED, problem)
@@ -187,20 +194,21 @@ def _settle_all(turn: _Turn, over: float) -> bool:
             continue
         try:
             _settle_batch(turn, callbacks)
+            after = callbacks[-1][0]
         except Unsettleable as error:
             logger.warning("settling for task %s fails: %r", turn.task_id, error.__cause__)
             problem = f"Settling it fails: {clean(repr(error.__cause__))}"
             turn.note(turn.tries + 1)
         if time.monotonic() > over:
             return False
-    turn.alone = 0
-    return True
 
 
-def _next(task_id: int, size: int) -> list[Kept]:
+def _next(task_id: int, after: int, size: int) -> list[Kept]:
+    """The oldest callbacks after this one; PostgreSQL would walk through all that it has just marked."""
     return [
         (pk, bytes(body), received_at)
         for pk, body, received_at in _new(task_id)
+        .filter(id__gt=after)
         .order_by("id")
         .values_list("id", "body", "received_at")[:size]
     ]

@@ -101,7 +101,6 @@ def test_news_makes_it_ask_fast_again_and_tells_the_pictures(desk: Client, site_
         {"expected": 11},
         {"platform_status": "Running"},
         {"platform_task_id": "p-9"},
-        {"platform_counts": {"success": 9}},
         {"submitted_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)},
     ],
     ids=lambda change: next(iter(change)),
@@ -198,7 +197,6 @@ def test_a_silent_task_says_who_is_asked_and_what_to_check(desk: Client, site_ap
     assert "The platform counts 2 final answers more than Muster: pushes get lost" in said
     assert "Pushes go to http://127.0.0.1:8000, an address that only this machine reaches." in said
     assert task.callback_token not in text_of(page)
-    assert "the platform counted 6 successful (Muster: 4)" in said
 
 
 def test_a_pause_while_devices_sleep_is_not_called_stuck(desk: Client, site_app: Application) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from dashboard.silence import difference_of, silence_of
+from dashboard.silence import silence_of
 from tasks.models import Task
 from tasks.states import State
 from tests.factories import TaskFactory
@@ -82,25 +82,3 @@ def test_the_address_of_pushes_is_named_without_its_secret(url: str, local: bool
     settings.PUBLIC_URL = url
     found = silence(running(12, None))
     assert (found.address, found.is_local) == (url, local)
-
-
-@pytest.mark.parametrize(
-    ("state", "theirs", "found"),
-    [
-        (State.RUNNING, {}, []),
-        (State.RUNNING, {"total": 100, "success": 40, "fail": 0}, []),
-        (State.RUNNING, {"success": 30}, []),  # asked a while ago: ours is newer
-        (State.RUNNING, {"success": 1045}, ["1,045 successful (Muster: 40)"]),
-        (State.RUNNING, {"total": 101}, ["101 devices in all (Muster: 100)"]),
-        (
-            State.COMPLETE,
-            {"success": 30, "expired": 2},
-            ["30 successful (Muster: 40)", "2 expired (Muster: 0)"],
-        ),
-        (State.COMPLETE, {"success": 40, "at": "nonsense"}, []),
-    ],
-)
-def test_what_the_platform_counts_otherwise_is_said(
-    state: State, theirs: dict[str, Any], found: list[str]
-) -> None:
-    assert difference_of(running(5, 1, state=state, platform_counts=theirs)) == found

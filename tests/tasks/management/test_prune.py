@@ -16,8 +16,8 @@ ROWS = 10_000
 FILL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 INSERT INTO tasks_result
-    (task_id, device_id, command_id, status, error_code, error_text, source, unexpected, conflict)
-SELECT 1, 'meter-' || i, 'c', 'SUCCESSFUL', '', '', 'push', 0, 0 FROM n
+    (task_id, device_id, command_id, status, error_code, error_text, source, unexpected, anonymous, conflict)
+SELECT 1, 'meter-' || i, 'c', 'SUCCESSFUL', '', '', 'push', 0, 0, 0 FROM n
 """
 END = "UPDATE tasks_task SET state = 'COMPLETE', listed = 1, finished_at = datetime('now', '-200 days') WHERE id = 1"
 
