@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.db import connection
 from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce
 from django.db.models.lookups import Exact, GreaterThanOrEqual, IContains, In, LessThan
@@ -128,15 +129,17 @@ def _following(text: str) -> str:
 
 
 def _contains(column: Column, text: str) -> Q:
-    """In an error, or in an answer: as words, or as the JSON that is shown; some databases keep it escaped."""
+    """In an error, or in an answer: as words, or as the JSON that is shown."""
     found = Q(error_text__icontains=text)
-    as_json = json.dumps(text, ensure_ascii=False)[1:-1]
-    for form in dict.fromkeys((text, as_json, _escaped(text), _escaped(as_json))):
+    for form in {_stored(text), _stored(json.dumps(text, ensure_ascii=False)[1:-1])}:
         found |= Q(IContains(Cast("detail", TextField()), form))
     return found
 
 
-def _escaped(text: str) -> str:
+def _stored(text: str) -> str:
+    """As the database keeps it within JSON: SQLite has what is not ASCII as its escape, as Django wrote it."""
+    if connection.vendor == "postgresql":
+        return text
     return "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
 
 

@@ -146,6 +146,24 @@ def test_a_search_that_was_broken_off_says_how_far_it_came_and_goes_on(
 
 
 @pytest.mark.usefixtures("meters")
+def test_a_search_through_several_statuses_says_exactly_how_many_it_looked_at(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "LOOKED_AT", 40)
+    Result.objects.filter(pk__in=list(task.results.values_list("pk", flat=True)[30:])).update(status="SENT")
+    page = window(ResultFilter(QueryDict("text=no&status=SENT&status=FAILED")).search(task), {}, 50)
+    assert (page.rows, page.looked_at) == ([], 15 + 20)  # all that failed, and a share of those sent
+    assert page.after == task.results.order_by("pk")[49].pk
+
+
+@pytest.mark.usefixtures("meters")
+def test_a_link_from_another_search_never_leaves_what_is_searched(task: Task) -> None:
+    elsewhere = {"after": str(task.results.get(device_id="meter-003").pk)}
+    page = window(ResultFilter(QueryDict("device=meter-11")).search(task), elsewhere, 50)
+    assert [row.device_id for row in page.rows] == [f"meter-11{n}" for n in range(10)]
+
+
+@pytest.mark.usefixtures("meters")
 def test_the_page_tells_how_many_pass_and_never_counts_beyond_its_cap(
     desk: Client, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
