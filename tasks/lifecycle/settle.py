@@ -16,6 +16,7 @@ from tasks.states import State
 
 from .results import Observation, apply
 from .transitions import move
+from .trim import trim
 
 BATCH = 1000
 TURN_SECONDS = 30
@@ -30,9 +31,11 @@ def settle(task_id: int) -> None:
     list_devices(task_id)
     over = time.monotonic() + TURN_SECONDS
     while _settle_batch(task_id):
+        trim(task_id)
         if time.monotonic() > over:
             ring("settle", task_id)
             return
+    trim(task_id)
 
 
 def _settle_batch(task_id: int) -> bool:

@@ -109,6 +109,9 @@ class Task(models.Model):
     last_push_at = models.DateTimeField(
         null=True, blank=True, help_text="When the newest settled push was received."
     )
+    pushes_dropped = models.PositiveIntegerField(
+        default=0, help_text="Settled pushes that were dropped: more came than 200 for each device."
+    )
     listed = models.BooleanField(default=False, help_text="Every device of the list has its result row.")
 
     created_at = models.DateTimeField(default=timezone.now)
