@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -25,9 +24,6 @@ BELL_SECONDS = 0.5
 
 PATIENCE_SECONDS = 12.0
 """A sender gives up after fifteen; before that it is told to come again."""
-
-SWITCH_SECONDS = 0.0001
-"""The loop and the writing thread take turns; Python's own 5 ms is as long as ten commits."""
 
 KEPT, UNKNOWN, UNKEPT = "kept", "unknown", "unkept"
 
@@ -63,7 +59,6 @@ class Inbox:
     # In the event loop
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        sys.setswitchinterval(SWITCH_SECONDS)
         threading.Thread(target=self._write, args=(loop,), name="inbox", daemon=True).start()
         threading.Thread(target=self._ring, name="bells", daemon=True).start()
         self._look(loop)

@@ -37,6 +37,7 @@ from . import bulk, pace
 from .listing import list_devices
 from .results import Observation, apply
 from .transitions import move
+from .trim import trim
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,10 @@ def settle(task_id: int) -> None:
         with _turn_of(task_id) as turn:
             if turn is None:
                 return  # another worker has the turn, and looks again when it has given it back
-            if not list_devices(task_id, until=over) or not _settle_all(turn, over):
+            done = list_devices(task_id, until=over) and _settle_all(turn, over)
+            while trim(task_id):
+                pass
+            if not done:
                 ring("settle", task_id)
                 return
             with transaction.atomic():

@@ -32,5 +32,12 @@ class Migration(migrations.Migration):
                 blank=True, help_text="From then on nothing is taken at its callback address.", null=True
             ),
         ),
+        migrations.AddField(
+            model_name="task",
+            name="pushes_dropped",
+            field=models.PositiveIntegerField(
+                default=0, help_text="Settled pushes that were dropped: more came than 200 for each device."
+            ),
+        ),
         migrations.RunPython(drop_the_old_table, migrations.RunPython.noop),
     ]

@@ -154,6 +154,9 @@ class Task(models.Model):
     settle_tries = models.PositiveSmallIntegerField(
         default=0, help_text="Times in a row that settling came to nothing."
     )
+    pushes_dropped = models.PositiveIntegerField(
+        default=0, help_text="Settled pushes that were dropped: more came than 200 for each device."
+    )
     listed = models.BooleanField(default=False, help_text="Every device of the list has its result row.")
 
     created_at = models.DateTimeField(default=timezone.now)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,12 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
     "MUSTER_KEEP_BODIES_DAYS": [("7", timedelta(days=7)), ("", timedelta(days=30))],
     "MUSTER_KEEP_RESULTS_DAYS": [("90", timedelta(days=90)), ("", timedelta(days=180))],
     "MUSTER_KEEP_AUDIT_DAYS": [("3650", timedelta(days=3650)), ("0", None), ("", timedelta(days=730))],
+    "MUSTER_CALLBACK_SOURCES": [
+        ("10.1.0.0/16, 2001:db8::/32", [ip_network("10.1.0.0/16"), ip_network("2001:db8::/32")]),
+        ("192.0.2.1", [ip_network("192.0.2.1/32")]),
+        ("", []),
+    ],
+    "MUSTER_TRUSTED_PROXIES": [("2", 2), ("", 0)],
     "MUSTER_CRASH_AT": [("", "")],
 }  # fmt: skip
 BAD: dict[str, list[tuple[str, str]]] = {
@@ -65,6 +72,13 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("http://h/#a", "must not have a query, a fragment or a user name"),
         ("http://[::1", "must be an address such as https://muster.example:8000"),
         ("http://a b", "must be an address such as https://muster.example:8000"),
+    ],
+    "MUSTER_CALLBACK_SOURCES": [
+        (text, "must be networks such as 10.1.0.0/16")
+        for text in ("10.1.0.0/8", "all", "10.1.0.0/40", "10.1.*")
+    ],
+    "MUSTER_TRUSTED_PROXIES": [
+        (text, "must be a whole number of at least 0") for text in ("-1", "one", "1.5")
     ],
     "MUSTER_DEBUG": [("maybe", "must be 1 or 0"), ("2", "must be 1 or 0")],
     "MUSTER_PORT": [
