@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
+from django.contrib.auth.views import LogoutView, PasswordChangeView
 from django.urls import path, reverse_lazy
 from django.views.generic import RedirectView
 
-from dashboard.views import callbacks, catalogue, compose, history, ops, progress, queue, report, task
+from dashboard.views import callbacks, catalogue, compose, history, login, ops, progress, queue, report, task
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="history"), name="home"),
@@ -35,11 +35,7 @@ urlpatterns = [
     path("catalogue/<int:application_id>/refresh/", catalogue.refresh, name="catalogue-refresh"),
     path("callbacks/<str:token>/", callbacks.callback, name="callback"),
     path("callbacks/<str:token>", callbacks.callback, name="callback-unslashed"),  # never redirect a push
-    path(
-        "login/",
-        LoginView.as_view(template_name="login.html", redirect_authenticated_user=True),
-        name="login",
-    ),
+    path("login/", login.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path(
         "password/",
