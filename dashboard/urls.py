@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
+from django.contrib.auth.views import LogoutView, PasswordChangeView
 from django.urls import path, reverse_lazy
 from django.views.generic import RedirectView
 
@@ -14,6 +14,7 @@ from dashboard.views import (
     device,
     exports,
     history,
+    login,
     ops,
     progress,
     queue,
@@ -55,11 +56,7 @@ urlpatterns = [
     path("catalogue/<int:application_id>/refresh/", catalogue.refresh, name="catalogue-refresh"),
     path("callbacks/<str:token>/", callbacks.callback, name="callback"),
     path("callbacks/<str:token>", callbacks.callback, name="callback-unslashed"),  # never redirect a push
-    path(
-        "login/",
-        LoginView.as_view(template_name="login.html", redirect_authenticated_user=True),
-        name="login",
-    ),
+    path("login/", login.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path(
         "password/",

@@ -16,6 +16,7 @@ from tests.factories import (
     GroupFactory,
     ProfileFactory,
     ResultFactory,
+    TallyFactory,
     TaskFactory,
 )
 
@@ -160,11 +161,16 @@ def paths(fleet: Application, superuser: User) -> list[str]:
         task=tasks[2], outcome="refused", finished_at="2026-01-01T00:00Z", answer='{"a": "' + long + '"}'
     )
     ResultFactory(task=tasks[3], device_id=long[:100], status="SUCCESSFUL", detail={"answer": long})
+    Task.objects.filter(pk=tasks[3].pk).update(
+        submitted_at="2026-01-01T00:00Z", expected=1, counts={"SUCCESSFUL": 1}
+    )
+    TallyFactory(task=tasks[3], at="2026-01-01T00:10Z", count=1)
     fleet.devices.create(device_id=long[:100], name=long)
     profile = Profile.objects.get()
     return [
         "/tasks/", "/tasks/?text=nothing", *(f"/tasks/{task.pk}/" for task in tasks), "/catalogue/",
         f"/catalogue/profiles/{profile.pk}/", "/password/",
+        f"/tasks/{tasks[3].pk}/report/", f"/tasks/{tasks[0].pk}/progress/", f"/tasks/{tasks[3].pk}/answers/",
         *(f"/compose/?target_type={kind}&profile={profile.pk}" for kind in ("DeviceList", "DeviceType", "GroupList")),
         "/compose/?target_type=Broadcast", f"/compose/?repeat={tasks[0].pk}",
     ]  # fmt: skip

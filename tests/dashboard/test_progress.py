@@ -180,6 +180,15 @@ def test_progress_asks_the_same_few_questions_for_one_device_and_for_a_million(
     assert "tasks_tally" not in tables
 
 
+def test_a_fragment_that_has_outlived_its_session_loads_the_whole_page(
+    client: Client, site_app: Application
+) -> None:
+    task = running(site_app)
+    answer = client.get(f"/tasks/{task.pk}/progress/", follow=True, **HTMX)
+    assert answer["HX-Refresh"] == "true"
+    assert "HX-Refresh" not in client.get("/login/")
+
+
 # Silence and disagreement
 
 
@@ -199,18 +208,31 @@ def test_a_silent_task_says_who_is_asked_and_what_to_check(desk: Client, site_ap
     assert task.callback_token not in text_of(page)
 
 
-def test_a_pause_while_devices_sleep_is_not_called_stuck(desk: Client, site_app: Application) -> None:
+@pytest.mark.parametrize(
+    ("counts", "words_of_it"),
+    [
+        (
+            {"success": 4, "at": "2026-11-24T13:00:00Z"},
+            "most likely asleep or offline: there is nothing to mend.",
+        ),
+        ({}, "may be asleep or offline; the platform has not yet told what it counts."),
+    ],
+)
+def test_a_pause_while_devices_sleep_is_not_called_stuck(
+    counts: dict[str, Any], words_of_it: str, desk: Client, site_app: Application
+) -> None:
     now = timezone.now()
     task = running(
         site_app,
         submitted_at=now - dt.timedelta(minutes=30),
         last_push_at=now - dt.timedelta(minutes=20),
         platform_task_id="p-1",
+        platform_counts=counts,
     )
     page = desk.get(f"/tasks/{task.pk}/progress/", **HTMX)
     said = words(page)
     assert "No push for 20 minutes; Muster asks the platform instead." in said
-    assert "asleep or offline. There is nothing to mend." in said
+    assert words_of_it in said
     assert f"pending until {task.deadline:%Y-%m-%d %H:%M:%S} UTC" in said
     assert 'class="notice warn"' not in text_of(page)
 
