@@ -31,7 +31,7 @@ SLACK = dt.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Wanted:
-    """``exact``: column -> the values that pass, where the column has an index. ``others`` are read from ``task_facets``."""
+    """``exact``: column -> the values that pass; each column has an index. ``others`` are read from ``task_facets``."""
 
     exact: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     others: Q = field(default_factory=Q)
