@@ -169,6 +169,7 @@ class CallbackAdmin(ReadOnly):
     list_display = ["id", "task_id", "received_at", "state", "seen", "remote_address", "problem"]
     list_filter = ["state"]
     search_fields = ["task"]
+    ordering = ["-received_at", "-id"]
     search_help_text = "The number of a task."
     date_hierarchy = "received_at"
     exclude = ["body"]

@@ -11,10 +11,10 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_GET, require_safe
 
 from dashboard.export import csv_of
-from dashboard.finding import MOST_COUNTED, find
+from dashboard.finding import find
 from dashboard.forms.history import HistoryFilter
 from dashboard.http import HttpRequest, page
-from dashboard.paging import number
+from dashboard.paging import MOST_COUNTED, number
 from tasks.models import Application, Task
 from tasks.states import State
 

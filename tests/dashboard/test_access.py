@@ -397,7 +397,7 @@ def test_error_pages_tell_no_secrets(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("canary-in-the-trace")
 
-    monkeypatch.setattr("dashboard.views.history.keyset", broken)
+    monkeypatch.setattr("dashboard.views.history.find", broken)
     browser = browser_of("nobody", raise_request_exception=False)
     pages = {
         404: browser.get("/nothing-here/"),
