@@ -15,10 +15,9 @@ from typing import Any
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from dashboard.paging import Page, number
+from dashboard.paging import MOST_COUNTED, Page, number
 from tasks.models import Task
 
-MOST_COUNTED = 10_000
 FEW = 10_000
 """Up to so many tasks are read one by one."""
 

@@ -160,6 +160,7 @@ class CallbackAdmin(ReadOnly):
     list_display = ["id", "task_number", "received_at", "state", "seen", "remote_address", "problem"]
     list_filter = ["state"]
     search_fields = ["task_id"]
+    ordering = ["-received_at", "-id"]
     search_help_text = "The number of a task."
     date_hierarchy = "received_at"
     exclude = ["body"]

@@ -71,7 +71,8 @@ def parse_file(name: str, file: IO[bytes]) -> Parsed:
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
     if start.startswith(b"PK\x03\x04") or (b"\0" in start and encoding != "utf-16"):
         return Parsed(problem=f"{name} is not a text file. Save the list as CSV or TXT and try again.")
-    lines = io.TextIOWrapper(file, encoding, newline="")
+    # Without the wrapper of a temporary file, which is asked for every line.
+    lines = io.TextIOWrapper(getattr(file, "file", file), encoding, newline="")
     try:
         return _parse(name, iter(lines))
     except UnicodeError:

@@ -7,7 +7,6 @@ import datetime as dt
 from typing import Any
 
 from django import template
-from django.db.models import Max, Min
 from django.utils.formats import date_format
 
 register = template.Library()
@@ -25,8 +24,9 @@ def dates(changes: Any) -> dict[str, Any]:
 
     match chosen:
         case []:
-            edges = changes.model.objects.aggregate(first=Min(name), last=Max(name))
-            years = range(edges["first"].year, edges["last"].year + 1) if edges["first"] else ()
+            times = changes.model.objects.values_list(name, flat=True)
+            first, last = times.order_by(name).first(), times.order_by(f"-{name}").first()
+            years = range(first.year, last.year + 1) if first else ()
             return {"show": True, "choices": [{"link": link(year), "title": year} for year in years]}
         case [year]:
             months = ((month, dt.date(2000, month, 1)) for month in range(1, 13))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -11,10 +12,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.forms.profiles import ProfileUpload
 from dashboard.http import HttpRequest, page
-from dashboard.paging import keyset
+from dashboard.paging import MOST_COUNTED, Page, following, keyset
 from tasks import catalogue as domain
 from tasks.bells import ring
-from tasks.models import Application, Profile
+from tasks.models import Application, Device, Profile
 from tasks.profiles.archive import Unreadable
 
 PAGE = 50
@@ -27,18 +28,18 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     """Profiles, and one application's groups and devices."""
     applications = Application.objects.all()
     chosen = _chosen(request)
-    devices = chosen.devices.order_by("id") if chosen else None
-    search = request.GET.get("device", "").strip()
-    if devices is not None and search:
-        devices = devices.filter(device_id__startswith=search) | devices.filter(name__icontains=search)
+    devices = chosen.devices.order_by("id") if chosen else Device.objects.none()
+    count = devices[: MOST_COUNTED + 1].count()
+    search = request.GET.get("device", "").strip().replace("\0", "")
     context = {
         "profiles": Profile.objects.defer("definition"),
         "upload": ProfileUpload(),
         "applications": applications,
         "chosen": chosen,
         "groups": chosen.groups.all()[:500] if chosen else (),
-        "paging": keyset(devices, request.GET, PAGE) if devices is not None else None,
-        "device_count": chosen.devices.count() if chosen else 0,
+        "paging": _found(devices, search, request, is_large=count > MOST_COUNTED),
+        "device_count": count,
+        "is_large": count > MOST_COUNTED,
         "search": search,
     }
     return page(request, "catalogue", context)
@@ -84,6 +85,22 @@ def refresh(request: HttpRequest, application_id: int) -> HttpResponse:
         request, f"Reading the catalogue of {application} from the platform. Reload in a moment."
     )
     return redirect(reverse("catalogue", query={"application": application.pk}))
+
+
+def _found(devices: QuerySet[Device], text: str, request: HttpRequest, *, is_large: bool) -> Page:
+    """Devices whose id begins with the text or whose name holds it; of a large fleet the first by an index."""
+    if not text:
+        return keyset(devices, request.GET, PAGE)
+    if not is_large:
+        passing = devices.filter(device_id__startswith=text) | devices.filter(name__icontains=text)
+        return keyset(passing, request.GET, PAGE)
+    found: dict[int, Device] = {}
+    for column in ("device_id", "name"):
+        beginning = devices.filter(**{f"{column}__gte": text})
+        if end := following(text):
+            beginning = beginning.filter(**{f"{column}__lt": end})
+        found |= {device.pk: device for device in beginning.order_by(column)[:PAGE]}
+    return Page(rows=list(found.values())[:PAGE], before=None, after=None, is_first=True)
 
 
 def _chosen(request: HttpRequest) -> Application | None:

@@ -9,10 +9,10 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
-from dashboard.finding import MOST_COUNTED, find
+from dashboard.finding import find
 from dashboard.forms.history import HistoryFilter
 from dashboard.http import HttpRequest, page
-from dashboard.paging import number
+from dashboard.paging import MOST_COUNTED, number
 from tasks.models import Application, Task
 from tasks.states import State
 

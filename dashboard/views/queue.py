@@ -20,7 +20,7 @@ from tasks.models import Application, Callback, Task
 from tasks.states import State
 
 SHOWN = 30
-"""Slots of each kind that the board draws; platforms have ten."""
+"""Slots of each kind and waiting tasks that the board draws; platforms have ten."""
 
 settle_permission = permission_required("tasks.settle_task", raise_exception=True)
 
@@ -44,7 +44,7 @@ def _board(application: Application) -> dict[str, object]:
         "free": range(min(free, SHOWN)),
         "free_count": free,
         "obstacle": domain.why_waiting(application),
-        "places": domain.places(application),
+        "places": domain.places(application, SHOWN),
         "waiting": domain.waiting(application).count(),
         "used": budget.used(application),
     }

@@ -65,6 +65,8 @@ class Device(models.Model):
     class Meta:
         ordering = ["id"]
         indexes = [
+            models.Index(fields=["application", "id"], name="device_by_application"),  # catalogue
+            models.Index(fields=["application", "name"], name="device_by_name"),  # catalogue, search
             models.Index(
                 fields=["application", "device_type", "manufacturer_id", "model"], name="device_by_kind"
             ),  # reach of DeviceType

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from tasks.states import MEANING, State
+
 from .task import Task
 
 
@@ -47,7 +49,7 @@ class Transition(models.Model):
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="transitions")
     from_state = models.CharField(max_length=12, blank=True)
-    to_state = models.CharField(max_length=12)
+    to_state = models.CharField(max_length=12, choices=[(value, MEANING[value][0]) for value in State])
     reason = models.CharField(max_length=500)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, db_index=False

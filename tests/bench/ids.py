@@ -11,7 +11,6 @@ import io
 import json
 import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -118,7 +117,8 @@ def _timed(do: Callable[[], Any]) -> float:
 
 
 def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Megabytes; what getrusage tells a child counts its parent's too."""
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024  # type: ignore[index]
 
 
 def _baseline(path: Path) -> None:
@@ -181,8 +181,7 @@ def _in_the_site(act: str, path: Path, folder: Path) -> float:
     if act in ("upload", "paste"):
         seconds = _timed({"upload": upload, "paste": paste}[act])
         kept = DeviceList.objects.defer("text").get()
-        assert kept.count > 900_000, kept
-        assert kept.duplicates or kept.bad_count, kept
+        assert (kept.count, kept.duplicates) == (IDS - 50 - 19_950, 19_950)
         return seconds
     # The list was made by another process, so that this one's peak is its own.
     subprocess.run(
