@@ -150,10 +150,12 @@ def test_a_search_through_several_statuses_says_exactly_how_many_it_looked_at(
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(windows, "LOOKED_AT", 40)
-    Result.objects.filter(pk__in=list(task.results.values_list("pk", flat=True)[30:])).update(status="SENT")
-    page = window(ResultFilter(QueryDict("text=no&status=SENT&status=FAILED")).search(task), {}, 50)
-    assert (page.rows, page.looked_at) == ([], 15 + 20)  # all that failed, and a share of those sent
-    assert page.after == task.results.order_by("pk")[49].pk
+    page = window(ResultFilter(QueryDict("text=no&status=SUCCESSFUL&status=FAILED")).search(task), {}, 50)
+    assert (page.rows, page.looked_at) == (
+        [],
+        20 + 19,
+    )  # twenty of one status, and those of the other up to there
+    assert page.after == task.results.get(device_id="meter-038").pk
 
 
 @pytest.mark.usefixtures("meters")
