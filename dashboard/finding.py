@@ -75,6 +75,8 @@ def find(wanted: Wanted, asked: Mapping[str, str], size: int) -> Found:
     """The last task that was looked at, when there are others behind it."""
     shown = sorted(ids[:size], reverse=True)
     onward = ids[size - 1] if there_is_more else edge
+    newer: int | None
+    older: int | None
     if upwards:
         newer, older = onward, shown[-1] if shown else span.start
     else:
@@ -126,9 +128,9 @@ def _passing(wanted: Wanted, span: range) -> tuple[QuerySet[Task], bool]:
     tasks = tasks.alias(**{f"own_{name}": Coalesce(name, name) for name in names}).filter(wanted.others)
     tasks = tasks.filter(**{f"own_{column}__in": values for column, values in exact.items()})
     if wanted.since:
-        tasks = tasks.filter(own_created_at__gte=wanted.since)
+        tasks = tasks.filter(**{"own_created_at__gte": wanted.since})
     if wanted.until:
-        tasks = tasks.filter(own_created_at__lt=wanted.until)
+        tasks = tasks.filter(**{"own_created_at__lt": wanted.until})
     return tasks, bool(begin) or not (exact or wanted.others)
 
 

@@ -34,8 +34,8 @@ def dates(changes: Any) -> dict[str, Any]:
             return {"show": True, "back": {"link": link(), "title": "All dates"}, "choices": choices}
         case [year, month]:
             days = range(1, calendar.monthrange(year, month)[1] + 1)
-            choices = [{"link": link(year, month, day), "title": day} for day in days]
-            return {"show": True, "back": {"link": link(year), "title": year}, "choices": choices}
+            choices = [{"link": link(year, month, day), "title": str(day)} for day in days]
+            return {"show": True, "back": {"link": link(year), "title": str(year)}, "choices": choices}
     year, month, day = chosen[:3]
     back = {"link": link(year, month), "title": date_format(dt.date(year, month, 1), "YEAR_MONTH_FORMAT")}
     return {"show": True, "back": back, "choices": [{"title": day}]}

@@ -99,7 +99,7 @@ def _look_up(tokens: list[str]) -> dict[str, int]:
         if over or revoked_at:
             expired += 1
         else:
-            valid[token] = pk
+            valid[str(token)] = pk
     refusals["expired"] += expired
     refusals["unknown"] += len(tokens) - len(valid) - expired
     return valid

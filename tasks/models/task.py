@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Expression, Q
 from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.urls import reverse
@@ -143,7 +143,9 @@ class Task(models.Model):
     )
     counts = models.JSONField(default=dict, blank=True, help_text="Results by status, kept by settling.")
     has_failures = models.GeneratedField(
-        expression=Q(counts__has_any_keys=FAILURES), output_field=models.BooleanField(), db_persist=True
+        expression=cast(Expression, Q(counts__has_any_keys=FAILURES)),
+        output_field=models.BooleanField(),
+        db_persist=True,
     )
     last_push_at = models.DateTimeField(
         null=True, blank=True, help_text="When the newest settled push was received."
