@@ -9,8 +9,10 @@ There is no fanout: workers run with ``--without-gossip --without-mingle --witho
 and remote control off, and with late acknowledgement.
 """
 
+import contextlib
 import logging
 import os
+import socket
 import sqlite3
 import threading
 import time
@@ -63,7 +65,7 @@ class Store:
 
     def __init__(self, path: str, lease: float) -> None:
         self.lease = lease
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._held: set[Claim] = set()
         self._keeper: threading.Thread | None = None
         self._writes = 0
@@ -79,7 +81,7 @@ class Store:
 
     def claim(self, queue: str) -> tuple[Claim, str] | None:
         """The oldest free message of the queue, leased; None is found out without taking a write lock."""
-        with self._lock:
+        with self.lock:
             # data_version tells of other connections' writes only
             mark = (self._run("PRAGMA data_version")[0][0], self._writes)
             now = time.time()
@@ -105,19 +107,19 @@ class Store:
 
     def remove(self, claim: Claim) -> None:
         """The message is dealt with, even where its lease was lost meanwhile."""
-        with self._lock:
+        with self.lock:
             self._write(REMOVE, claim[0])
             self._held.discard(claim)
 
     def release(self, claim: Claim) -> None:
         """Give the message back to its old place in the queue, unless another has it by now."""
-        with self._lock:
+        with self.lock:
             if claim in self._held:
                 self._write(RELEASE, *claim)
                 self._held.discard(claim)
 
     def renew(self) -> None:
-        with self._lock:
+        with self.lock:
             for claim in list(self._held):
                 if not self._write(f"{RENEW} RETURNING id", time.time() + self.lease, *claim):
                     self._held.discard(claim)
@@ -132,7 +134,7 @@ class Store:
         self._write(DROP, queue)
 
     def _start_keeper(self) -> None:
-        with self._lock:
+        with self.lock:
             if self._keeper is None:
                 self._keeper = threading.Thread(target=self._keep, name="broker-leases", daemon=True)
                 self._keeper.start()
@@ -146,7 +148,7 @@ class Store:
                 logger.exception("The broker's leases could not be renewed; the next try is soon")
 
     def _write(self, statement: str, *values: object) -> list[Any]:
-        with self._lock:
+        with self.lock:
             self._writes += 1
             return self._run(statement, *values)
 
@@ -154,7 +156,7 @@ class Store:
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
-                with self._lock:
+                with self.lock:
                     return self._connection.execute(statement, values).fetchall()
             except sqlite3.OperationalError as error:
                 # SQLite does not wait for every lock: it fails at once when it switches to WAL or recovers
@@ -176,7 +178,20 @@ def _store(path: str, lease: float) -> Store:
         return _stores[path, lease]
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    """No statement may be under way: a child inherits what SQLite knows of locks, and would wait for ours for ever."""
+    _opening.acquire()
+    for store in _stores.values():
+        store.lock.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    for store in _stores.values():
+        store.lock.release()
+    _opening.release()
+
+
+def _after_fork_in_child() -> None:
     """A child must neither use nor close its parent's connections, nor wait for its threads' locks."""
     global _stores, _opening
     _parents.append(_stores)
@@ -184,7 +199,9 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )
 
 
 class Channel(virtual.Channel):
@@ -270,10 +287,23 @@ def _claim(delivery_tag: str | None) -> Claim:
 
 
 class Transport(virtual.Transport):
+    """Workers look for messages from their event loop: only then has each process of their pool a pipe of its own,
+    and one that is killed takes no lock with it that the others wait for.
+    """
+
     Channel = Channel
+    implements = virtual.Transport.implements.extend(asynchronous=True)
     polling_interval = 0.03
     driver_type = driver_name = "sqlite"
     connection_errors = (*virtual.Transport.connection_errors, sqlite3.OperationalError)
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        def look() -> None:
+            with contextlib.suppress(socket.timeout):
+                while True:
+                    self.drain_events(connection, timeout=0)
+
+        loop.call_repeatedly(self.polling_interval, look)
 
     def driver_version(self) -> str:
         return sqlite3.sqlite_version

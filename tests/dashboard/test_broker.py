@@ -17,6 +17,7 @@ import pytest
 from kombu import Connection, Consumer, Queue
 
 from dashboard import broker
+from tests.faults.site import children
 
 REPOSITORY = Path(__file__).parents[2]
 JOBS = Queue("jobs", routing_key="jobs")
@@ -293,6 +294,41 @@ def test_many_threads_and_connections_share_the_queue_without_loss_or_duplicate(
     assert Counter(taken) == Counter(list(range(25)) * 6)
 
 
+FORKS = """
+import os, sys, threading, time
+from dashboard import broker
+broker.BUSY_SECONDS = 5
+store = broker._store(sys.argv[1], 30.0)
+def write():
+    while True:
+        store.put("jobs", "{}")
+        time.sleep(0.002)
+threading.Thread(target=write, daemon=True).start()
+for _ in range(30):
+    child = os.fork()
+    if not child:
+        try:
+            broker._store(sys.argv[1], 30.0).put("jobs", "{}")
+        except Exception:
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit("a child could not write")
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+def test_a_child_forked_while_its_parent_writes_can_write_too(path: Path):
+    """Q07: a worker replaces a process of its pool that was killed, while its own threads use the broker."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS, str(path)],
+        cwd=REPOSITORY, env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
 def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_leases_alone(path: Path):
     with connect(path) as connection:
@@ -300,7 +336,7 @@ def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_leases_a
         channel = connection.channel()
         mine = get(channel)
         store = channel.store
-        store._lock.acquire()
+        store.lock.acquire()
         child = os.fork()
         if child == 0:
             status = 1
@@ -311,7 +347,7 @@ def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_leases_a
             finally:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        store._lock.release()
+        store.lock.release()
         assert bodies(connection.channel()) == ["child"]
         mine.ack()
     assert rows(path) == 0
@@ -422,6 +458,20 @@ def test_no_job_is_lost_when_a_whole_worker_is_killed(fleet: Fleet):
     fleet.start("threads")
     fleet.wait(lambda: len(fleet.counted("done")) == 60)
     fleet.wait(lambda: rows(fleet.folder / "broker.db") == 0)
+
+
+@pytest.mark.processes
+def test_a_pool_whose_idle_processes_are_killed_works_on(fleet: Fleet):
+    """Q07: an idle process that is killed takes no lock with it for which the others would wait for ever."""
+    fleet.start("prefork")
+    for number in range(6):
+        fleet.send(2 * number, 2 * number + 1, seconds=0.01)
+        fleet.wait(lambda count=2 * number + 2: len(fleet.counted("done")) == count)
+        time.sleep(0.2)
+        for child in children(fleet.workers[0].pid):
+            os.kill(child, signal.SIGKILL)
+    fleet.send(100, 101, seconds=0.01)
+    fleet.wait(lambda: len(fleet.counted("done")) == 14)
 
 
 @pytest.mark.processes
