@@ -125,6 +125,7 @@ def main(folder: Path) -> None:
                 "history": "/tasks/",
                 "empty": "/tasks/?text=nothing-has-this-name",
                 "task": task,
+                "report": f"{task}report/",
                 "compose": f"/compose/?repeat={task.strip('/').split('/')[-1]}",
                 "broadcast": "/compose/?target_type=Broadcast",
                 "groups": "/compose/?target_type=GroupList&profile=3",

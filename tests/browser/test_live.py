@@ -55,6 +55,21 @@ def test_progress_moves_and_stops(visit_with: Any, operator: User, running: Task
     expect(page.locator("#shares-table table")).to_be_visible()
 
 
+def test_the_pictures_are_drawn_every_few_seconds_and_not_for_every_push(
+    visit_with: Any, operator: User, running: Task
+) -> None:
+    visit = visit_with()
+    visit.sign_in(operator)
+    page = visit.page
+    visit.go(f"/tasks/{running.pk}/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.split("?")[0].split("/")[-2]))
+    for done in (200, 300, 400):
+        arrive(running, done)
+        expect(page.locator("#progress .tally")).to_contain_text(f"{done} of 1,000")
+    assert (asked.count("answers"), asked.count("progress")) == (1, 3)
+
+
 def test_progress_goes_on_after_the_line_was_cut(visit_with: Any, operator: User, running: Task) -> None:
     visit = visit_with()
     visit.sign_in(operator)
