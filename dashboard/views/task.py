@@ -17,7 +17,7 @@ from dashboard.export import csv_of
 from dashboard.forms.history import NO_ANSWER, ResultFilter
 from dashboard.http import HttpRequest, page
 from dashboard.paging import keyset
-from dashboard.views.compose import PREVIEWED
+from dashboard.request_text import readable
 from dashboard.views.history import view_permission
 from tasks import lifecycle
 from tasks.lifecycle import evidence, queue
@@ -187,17 +187,8 @@ def _timeline_of(found: Task) -> dict[str, Any]:
         "attempts": [
             (attempt, look_up(attempt.http_status, attempt.error_code)) for attempt in found.attempts.all()
         ],
-        "request_shown": _shown(body),
+        "request_shown": readable(body),
     }
-
-
-def _shown(found: Task) -> str:
-    """The request for reading: indented, with the middle of a long device list left out."""
-    body = json.loads(found.masked(found.request_body))
-    ids = body["param"].get("deviceList", [])
-    if len(ids) > PREVIEWED:
-        body["param"]["deviceList"] = [*ids[:PREVIEWED], f"… and {len(ids) - PREVIEWED:,} more"]
-    return json.dumps(body, ensure_ascii=False, indent=2)
 
 
 def _advice(found: Task) -> Any:
