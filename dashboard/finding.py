@@ -108,11 +108,11 @@ def _span(wanted: Wanted) -> range:
     first, last = 1, Task.objects.aggregate(newest=Max("pk"))["newest"] or 0
     ids = Task.objects.values_list("pk", flat=True)
     if wanted.since:
-        after = ids.filter(created_at__gte=wanted.since - SLACK)
-        first = next(iter(after.order_by("created_at")[:1]), last + 1)
+        earlier = ids.filter(created_at__lt=wanted.since - SLACK)
+        first = next(iter(earlier.order_by("-created_at")[:1]), 0) + 1
     if wanted.until:
-        earlier = ids.filter(created_at__lt=wanted.until + SLACK)
-        last = next(iter(earlier.order_by("-created_at")[:1]), 0)
+        later = ids.filter(created_at__gte=wanted.until + SLACK)
+        last = next(iter(later.order_by("created_at")[:1]), last + 1) - 1
     return range(first, last + 1)
 
 

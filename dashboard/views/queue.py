@@ -54,7 +54,7 @@ def _board(application: Application) -> dict[str, object]:
 @require_safe
 def attention(request: HttpRequest) -> HttpResponse:
     """Tasks that wait for a person, with what is known of them; and tasks that run without a known taskID."""
-    tasks = Task.objects.light().select_related("application", "author")
+    tasks = Task.objects.light().select_related("application", "author").prefetch_related("attempts")
     doubtful = tasks.filter(state=State.UNCONFIRMED).annotate(attempted=Max("attempts__started_at"))[:200]
     kept = Callback.objects.filter(task__in=[task.pk for task in doubtful]).order_by().values_list("task_id")
     pushes = dict(kept.annotate(Count("pk")))

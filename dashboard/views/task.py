@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import messages
@@ -12,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from dashboard.http import HttpRequest, page
-from dashboard.views.compose import PREVIEWED
+from dashboard.request_text import readable
 from dashboard.views.history import view_permission
 from dashboard.views.progress import pictures_of, progress_of
 from dashboard.views.rerun import reruns_of
@@ -81,14 +80,5 @@ def timeline_of(found: Task) -> dict[str, Any]:
             (attempt, look_up(attempt.http_status, attempt.error_code), OUTCOMES.get(attempt.outcome))
             for attempt in found.attempts.all()
         ],
-        "request_shown": _shown(found),
+        "request_shown": readable(found),
     }
-
-
-def _shown(found: Task) -> str:
-    """The request for reading: indented, with the middle of a long device list left out."""
-    body = json.loads(found.masked(found.request_body))
-    ids = body["param"].get("deviceList", [])
-    if len(ids) > PREVIEWED:
-        body["param"]["deviceList"] = [*ids[:PREVIEWED], f"… and {len(ids) - PREVIEWED:,} more"]
-    return json.dumps(body, ensure_ascii=False, indent=2)

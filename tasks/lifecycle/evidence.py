@@ -58,7 +58,7 @@ def seek(task_id: int) -> None:
 
 def quiet_since(task: Task) -> dt.datetime:
     """From when on no worker can still be sending it."""
-    last = task.attempts.order_by("-number").first()
+    last = max(task.attempts.all(), key=lambda attempt: attempt.number, default=None)
     return (last.finished_at or last.started_at) + QUIET if last else task.created_at
 
 
