@@ -19,6 +19,7 @@ from dashboard.inbox import Inbox  # noqa: E402 - needs the applications loaded
 from dashboard.views.callbacks import PREFIX, door  # noqa: E402
 
 inbox = Inbox()
+ALIVE = "/livez"
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -31,13 +32,11 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def callbacks(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    if scope["type"] == "http" and scope["path"] not in OTHERS:
-        await door(scope, receive, send, inbox)
+    if scope["type"] == "http" and not scope["path"].startswith((PREFIX, ALIVE)):
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
     else:
         await application(scope, receive, send)
-
-
-OTHERS = ("/livez",)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

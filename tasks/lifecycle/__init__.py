@@ -7,7 +7,7 @@ from .cancel import cancel
 from .compose import Invalid, callback_url, check, compose, request_of
 from .evidence import NotSettled, abandon, confirm, resubmit
 from .evidence import seek as seek_evidence
-from .receive import Arrival, receive
+from .receive import Arrival, receive, revoke
 from .reconcile import reconcile
 from .settle import settle
 from .submit import submit
@@ -27,6 +27,7 @@ __all__ = [
     "reconcile",
     "request_of",
     "resubmit",
+    "revoke",
     "seek_evidence",
     "settle",
     "submit",

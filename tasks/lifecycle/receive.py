@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from tasks import clock
-from tasks.models import Task
+from tasks.models import Task, Transition
 from tasks.models.callback import inbox
 
 MOST_BYTES = 256 * 1024
@@ -63,6 +63,14 @@ def receive(arrivals: Sequence[Arrival]) -> list[int | None]:
     if known:
         _keep(known)
     return kept
+
+
+def revoke(task: Task) -> None:
+    """Take nothing more at the task's address: its secret may be known to others. Kept like a change of state."""
+    with transaction.atomic():
+        if Task.objects.filter(pk=task.pk, revoked_at=None).update(revoked_at=clock.now()):
+            reason = "its callback address was revoked: no push is taken any more"
+            Transition.objects.create(task=task, from_state=task.state, to_state=task.state, reason=reason)
 
 
 def forget() -> None:
