@@ -100,13 +100,14 @@ def _tasks(tokens: Iterable[str]) -> dict[str, int]:
 def _look_up(tokens: list[str]) -> dict[str, int]:
     rows = Task.objects.filter(callback_token__in=[token for token in tokens if TOKEN.fullmatch(token)])
     columns = rows.values_list("callback_token", "pk", "finished_at", "submitted_at", "timeout", "revoked_at")
-    now, valid, expired = clock.now(), {}, 0
+    now, expired = clock.now(), 0
+    valid: dict[str, int] = {}
     for token, pk, finished_at, submitted_at, timeout, revoked_at in columns:
         began = finished_at or submitted_at
         over = began is not None and began + dt.timedelta(minutes=timeout) + LATEST < now
         if over or revoked_at:
             expired += 1
-        else:
+        elif token:
             valid[token] = pk
     refusals["expired"] += expired
     refusals["unknown"] += len(tokens) - len(valid) - expired
