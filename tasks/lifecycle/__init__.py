@@ -9,7 +9,7 @@ from .evidence import NotSettled, abandon, confirm, resubmit
 from .evidence import seek as seek_evidence
 from .lineage import AlreadyRerun, Lineage, Outcome
 from .prune import prune
-from .receive import Arrival, receive
+from .receive import Arrival, receive, revoke
 from .reconcile import reconcile
 from .rerun import NotOffered
 from .restored import restored
@@ -37,6 +37,7 @@ __all__ = [
     "request_of",
     "restored",
     "resubmit",
+    "revoke",
     "seek_evidence",
     "settle",
     "submit",

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from tasks import clock
-from tasks.models import Task
+from tasks.models import Task, Transition
 from tasks.models.callback import inbox
 
 MOST_BYTES = 256 * 1024
@@ -65,6 +65,14 @@ def receive(arrivals: Sequence[Arrival]) -> list[int | None]:
     return kept
 
 
+def revoke(task: Task) -> None:
+    """Take nothing more at the task's address: its secret may be known to others. Kept like a change of state."""
+    with transaction.atomic():
+        if Task.objects.filter(pk=task.pk, revoked_at=None).update(revoked_at=clock.now()):
+            reason = "its callback address was revoked: no push is taken any more"
+            Transition.objects.create(task=task, from_state=task.state, to_state=task.state, reason=reason)
+
+
 def forget() -> None:
     """Look every token up again."""
     _remembered.clear()
@@ -92,14 +100,15 @@ def _tasks(tokens: Iterable[str]) -> dict[str, int]:
 def _look_up(tokens: list[str]) -> dict[str, int]:
     rows = Task.objects.filter(callback_token__in=[token for token in tokens if TOKEN.fullmatch(token)])
     columns = rows.values_list("callback_token", "pk", "finished_at", "submitted_at", "timeout", "revoked_at")
-    now, valid, expired = clock.now(), {}, 0
+    now, expired = clock.now(), 0
+    valid: dict[str, int] = {}
     for token, pk, finished_at, submitted_at, timeout, revoked_at in columns:
         began = finished_at or submitted_at
         over = began is not None and began + dt.timedelta(minutes=timeout) + LATEST < now
         if over or revoked_at:
             expired += 1
-        else:
-            valid[str(token)] = pk
+        elif token:
+            valid[token] = pk
     refusals["expired"] += expired
     refusals["unknown"] += len(tokens) - len(valid) - expired
     return valid

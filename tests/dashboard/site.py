@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -101,11 +102,14 @@ class Site:
 
     def bodies(self, token: str) -> dict[bytes, int]:
         """Every body kept for the task of this token, and how often it came."""
+        return dict(self.rows(token, "body", "seen"))
+
+    def rows(self, token: str, *columns: str) -> list[tuple[Any, ...]]:
+        """These columns of what is kept for the task of this token."""
         with self.database("muster") as tasks, self.database() as inbox:
             task = tasks.execute("SELECT id FROM tasks_task WHERE callback_token = ?", [token]).fetchone()
-            return dict(
-                inbox.execute("SELECT body, seen FROM tasks_callback WHERE task_id = ?", task).fetchall()
-            )
+            asked = f"SELECT {', '.join(columns)} FROM tasks_callback WHERE task_id = ? ORDER BY id"
+            return inbox.execute(asked, task).fetchall()
 
     def memory(self) -> int:
         """Resident bytes of the process (Linux)."""
@@ -136,16 +140,18 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_site(seed: Path, folder: Path, tokens: list[str]) -> Iterator[Site]:
-    """The web process on a copy of a seeded folder."""
+def running_site(
+    seed: Path, folder: Path, tokens: list[str], app: str = "application", **more: str
+) -> Iterator[Site]:
+    """The web process on a copy of a seeded folder; ``more`` is its further environment."""
     if seed != folder:
         shutil.copytree(seed, folder, dirs_exist_ok=True)
     port = free_port()
     with (folder / "web.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "dashboard.asgi:application", "--port", str(port), "--no-access-log",
-             "--log-level", "warning", "--no-server-header"],
-            cwd=REPOSITORY, env=environment(folder), stdout=log, stderr=log,
+            [sys.executable, "-m", "uvicorn", f"dashboard.asgi:{app}", "--port", str(port), "--no-access-log",
+             "--log-level", "warning", "--no-server-header", "--no-proxy-headers"],
+            cwd=REPOSITORY, env=environment(folder, **more), stdout=log, stderr=log,
         )  # fmt: skip
     site = Site(port, folder, tokens, process)
     try:

@@ -1,6 +1,7 @@
 """The receiver of pushes: two doors with one rule, and nothing acknowledged that is not kept."""
 
 import gzip
+import io
 import itertools
 import json
 import os
@@ -67,6 +68,30 @@ TOKENS: list[tuple[str, str, int]] = [
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
+# Words for the request, its method, headers, body, and what both doors answer. None is a length that is left out.
+REQUESTS: list[tuple[str, str, dict[str, str], bytes, int]] = [
+    *((f"C12 {method}", method, {}, b"", 405) for method in METHODS),
+    *((words, "POST", headers, body, status) for words, body, headers, status in BODIES),
+    ("C25 deflated", "POST", {"Content-Encoding": "deflate"}, b"x", 415),
+    ("C25 not encoded", "POST", {"Content-Encoding": "identity"}, b"identity", 200),
+    ("C25 an empty name", "POST", {"Content-Encoding": ""}, b"no encoding", 200),
+    ("a host that is not ours", "POST", {"Host": "evil.example"}, b"host", 200),
+    ("a foreign origin", "POST", {"Origin": "https://evil.example"}, b"origin", 200),
+    ("a session of nobody", "POST", {"Cookie": "sessionid=x; csrftoken=y"}, b"cookie", 200),
+    ("C31 a forwarded address", "POST", {"X-Forwarded-For": "1.2.3.4"}, b"forwarded", 200),
+    ("C12 an overridden method", "POST", {"X-HTTP-Method-Override": "DELETE"}, b"override", 200),
+]
+SAME = (
+    "content-type",
+    "content-length",
+    "allow",
+    "retry-after",
+    "set-cookie",
+    "location",
+    "www-authenticate",
+)
+
+
 @pytest.fixture(scope="session")
 def seed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("seed")
@@ -85,22 +110,38 @@ def task(make_task: Callable[..., Task]) -> Task:
     return make_task()
 
 
-@pytest.mark.parametrize(("words", "body", "headers", "status"), BODIES, ids=[row[0] for row in BODIES])
-def test_both_doors_give_the_same_answer_to_a_body_and_keep_it_byte_for_byte(
-    words: str, body: bytes, headers: dict[str, str], status: int, task: Task, client: Client, site: Site
+@pytest.mark.parametrize(
+    ("words", "method", "headers", "body", "status"), REQUESTS, ids=[row[0] for row in REQUESTS]
+)
+def test_both_doors_give_the_same_answer_and_keep_the_same_byte_for_byte(
+    words: str,
+    method: str,
+    headers: dict[str, str],
+    body: bytes,
+    status: int,
+    task: Task,
+    client: Client,
+    site: Site,
 ) -> None:
-    """C01, C13, C17-C20, C24."""
+    """C01, C12, C13, C17-C20, C24, C25: status, headers and rows."""
     extra = dict(headers)
-    kind = extra.pop("Content-Type", "")
+    kind, host = extra.pop("Content-Type", ""), extra.pop("Host", "127.0.0.1")
     view = client.generic(
-        "POST", f"/callbacks/{task.callback_token}/", body, content_type=kind, headers=extra
+        method, f"/callbacks/{task.callback_token}/", body, content_type=kind, headers=extra, HTTP_HOST=host
     )
     token = site.tokens[0]
-    door = site.push(token, body, *(f"{name}: {value}" for name, value in headers.items()))
+    lines = [f"{method} /callbacks/{token}/ HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items() if name != "Host"]
+    door, told = site.talk("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
     assert (view.status_code, door) == (status, status)
+    shown = {name.lower(): value for name, value in view.headers.items()}
+    assert {name: shown.get(name) for name in SAME} == {name: told.get(name) for name in SAME}
+    assert not [name for name in [*told, *shown] if name.startswith("access-control")]
     kept = status == 200
-    assert list(Callback.objects.values_list("body", "state")) == ([(body, "NEW")] if kept else [])
-    assert (body in site.bodies(token)) is kept
+    columns = "body", "body_sha256", "seen", "state", "problem", "remote_address"
+    rows = list(Callback.objects.values_list(*columns))
+    assert [bytes(row[0]) for row in rows] == ([body] if kept else [])
+    assert [row for row in site.rows(token, *columns) if row[0] == body] == rows
 
 
 @pytest.mark.parametrize(("words", "token", "status"), TOKENS, ids=[row[0] for row in TOKENS])
@@ -115,21 +156,6 @@ def test_both_doors_tell_nothing_to_a_token_that_nobody_has(
     assert client.generic("POST", f"/callbacks/{almost}/", PUSH).status_code == 404
     assert Callback.objects.count() == 0
     assert [site.bodies(each) for each in site.tokens] == before
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_both_doors_take_nothing_but_post(method: str, client: Client, site: Site, task: Task) -> None:
-    """C12."""
-    view = client.generic(method, f"/callbacks/{task.callback_token}/")
-    request = (
-        f"{method} /callbacks/{site.tokens[0]}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: https://evil\r\n\r\n"
-    )
-    status, headers = site.talk(request.encode())
-    assert (view.status_code, status) == (405, 405)
-    assert view["Allow"] == headers["allow"] == "POST"
-    assert not [
-        name for name in [*headers, *map(str.lower, view.headers)] if name.startswith("access-control")
-    ]
 
 
 def test_both_doors_open_without_the_last_slash(client: Client, site: Site, task: Task) -> None:
@@ -362,6 +388,24 @@ def test_no_token_is_written_to_the_log(site: Site) -> None:
     assert not [token for token in site.tokens if token in text]
 
 
+def test_the_view_logs_no_token_either(
+    client: Client, task: Task, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C38: also where Django logs what it answers with an error."""
+    caplog.set_level("DEBUG")
+    path = f"/callbacks/{task.callback_token}/"
+    assert client.get(path).status_code == 405
+    assert client.post(path, b"{}", "x/y", headers={"Content-Encoding": "gzip"}).status_code == 415
+
+    def broken(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("dashboard.views.callbacks.receive", broken)
+    assert client.post(path, b"{}", "x/y").status_code == 503
+    assert "a callback could not be kept" in caplog.text
+    assert task.callback_token not in caplog.text
+
+
 def test_a_push_is_rung_for_once_it_is_kept(
     client: Client, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,3 +416,104 @@ def test_a_push_is_rung_for_once_it_is_kept(
     client.generic("POST", f"/callbacks/{task.callback_token}/", PUSH)
     client.generic("POST", "/callbacks/unknown/", PUSH)
     assert rung == [("settle", task.pk, 1)]
+
+
+def flood(site: Site, token: str, stop: threading.Event, counted: list[int]) -> None:
+    """As many pushes as go through one connection."""
+    with socket.create_connection(("127.0.0.1", site.port), timeout=30) as line:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            body = b"%d %d" % (threading.get_ident(), number)
+            head = f"POST /callbacks/{token}/ HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+            line.sendall(head.encode() + body)
+            counted.append(answered(line)[0])
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("known", "status"), [(True, 200), (False, 404)], ids=["C28 one token", "C29 unknown"]
+)
+def test_a_flood_does_not_slow_the_others(
+    known: bool, status: int, seed: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """C28, C29: no limit on a token or an address, for a million devices push through one; what waits is bounded."""
+    with running_site(seed[0], tmp_path, seed[1]) as site:
+        assert site.push(site.tokens[0], b"warm") == 200
+        before, stop = site.memory(), threading.Event()
+        counted: list[int] = []
+        token = site.tokens[0] if known else "x" * 43
+        threads = [threading.Thread(target=flood, args=(site, token, stop, counted)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        waits = []
+        for number in range(60):
+            start = time.monotonic()
+            assert site.push(site.tokens[1], b"legitimate %d" % number) == 200
+            waits.append(time.monotonic() - start)
+            time.sleep(0.02)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert len(counted) > 500
+        assert set(counted) == {status}
+        assert max(waits) < 1
+        assert site.memory() - before < 40 * 2**20
+        assert len(site.bodies(site.tokens[0])) == 1 + (len(counted) if known else 0)
+        assert len(site.bodies(site.tokens[1])) == 60
+
+
+def test_c29_an_unknown_token_writes_nothing(site: Site) -> None:
+    """Not a byte, in either database."""
+
+    def sizes() -> list[int]:
+        return [
+            path.stat().st_size for path in sorted(site.folder.glob("*.sqlite3*")) if "shm" not in path.name
+        ]
+
+    assert site.push(site.tokens[3], b"before the unknown") == 200
+    before = sizes()
+    for _ in range(50):
+        assert site.push("y" * 43, PUSH) == 404
+    assert sizes() == before
+
+
+@pytest.mark.parametrize(("forwarded", "status"), [("10.1.2.3", 200), ("203.0.113.9", 403), ("", 403)])
+def test_c31_the_door_believes_only_its_own_proxies(
+    forwarded: str, status: int, seed: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """Also for pushes through loopback, whose headers uvicorn would believe by itself."""
+    more = {"MUSTER_CALLBACK_SOURCES": "10.1.0.0/16", "MUSTER_TRUSTED_PROXIES": "1"}
+    with running_site(seed[0], tmp_path, seed[1], **more) as site:
+        header = [f"X-Forwarded-For: 10.1.9.9, {forwarded}"] if forwarded else []
+        assert site.push(site.tokens[0], PUSH, *header) == status
+        kept = [row[0] for row in site.rows(site.tokens[0], "remote_address")]
+        assert kept == ([forwarded] if status == 200 else [])
+
+
+def test_pushes_alone_can_be_served_by_a_process_of_their_own(
+    seed: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    with running_site(seed[0], tmp_path, seed[1], "callbacks") as site:
+        assert site.push(site.tokens[0], PUSH) == 200
+        assert site.bodies(site.tokens[0]) == {PUSH: 1}
+        assert site.push("x" * 43, PUSH) == 404
+        for path in ("/login/", "/admin/", "/"):
+            assert site.talk(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())[0] == 404
+        assert site.push("", PUSH, path="/login/") == 404
+
+
+def test_c16_a_body_that_does_not_come_is_given_up(site: Site) -> None:
+    """408, and the connection is free for others."""
+    head = f"POST /callbacks/{site.tokens[3]}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nhalf"
+    status, headers = site.talk(head.encode(), seconds=15)
+    assert (status, headers["connection"]) == (408, "close")
+
+
+def test_half_a_body_is_not_kept_by_the_view_either(client: Client, task: Task) -> None:
+    """C16: WSGI servers give what came before the sender broke off."""
+    path = f"/callbacks/{task.callback_token}/"
+    for length in ("500", "-1", "x", "1e3", "1" * 30):
+        came = {"wsgi.input": io.BytesIO(b"half"), "CONTENT_LENGTH": length}
+        assert client.generic("POST", path, b"half", **came).status_code == 400, length
+    assert Callback.objects.count() == 0

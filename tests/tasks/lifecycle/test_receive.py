@@ -10,6 +10,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -76,8 +77,13 @@ def test_c10_a_revoked_token_opens_nothing():
     task = TaskFactory(state=State.RUNNING)
     assert opens(task)
     before = refusals["expired"]
-    assert not opens(aged(task, revoked_at=timezone.now()))
+    for _ in range(2):
+        call_command("revoke", task.pk)
+    assert not opens(task)
     assert refusals["expired"] == before + 1
+    assert [row.reason for row in task.transitions.filter(from_state=State.RUNNING)] == [
+        "its callback address was revoked: no push is taken any more"
+    ]
 
 
 def test_c10_a_token_that_is_remembered_is_looked_up_again_within_a_minute(monkeypatch):
