@@ -221,9 +221,9 @@ def _lacks(task: Task, status: str) -> bool:
 
 
 def _is_somebody(detail: Detail) -> bool:
-    """The rule for pushes: words that are too long to be stored are nobody's."""
+    """The rule for pushes: words that are too long to be stored are nobody's; and no status is no news."""
     words = (detail.device_id, detail.command_id, detail.status)
-    return bool(detail.device_id) and max(map(len, words)) <= LONGEST_WORD
+    return bool(detail.device_id and detail.status) and max(map(len, words)) <= LONGEST_WORD
 
 
 def _observations(task: Task, found: DetailsPage, now: dt.datetime) -> list[Observation]:

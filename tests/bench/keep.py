@@ -29,9 +29,9 @@ QUIET_SECONDS = 15.0
 FILL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 INSERT INTO tasks_result (task_id, device_id, command_id, status, detail, error_code, error_text, source,
-    unexpected, conflict, sent_at, finished_at)
+    unexpected, anonymous, conflict, sent_at, finished_at)
 SELECT 1, printf('meter-%09d', i), printf('command-%09d', i), 'SUCCESSFUL', '{"level": ' || i || '}', '', '', 'push',
-    0, 0, '2026-03-01 12:00:00', '2026-03-01 12:00:07.5' FROM n
+    0, 0, 0, '2026-03-01 12:00:00', '2026-03-01 12:00:07.5' FROM n
 """
 END = "UPDATE tasks_task SET state = 'COMPLETE', listed = 1, finished_at = '2020-01-01 00:00:00' WHERE id = 1"
 

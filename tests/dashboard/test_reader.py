@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ ROWS = 300_000
 FILL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 INSERT INTO tasks_result (task_id, device_id, command_id, status, detail, error_code, error_text, source,
-    unexpected, conflict, sent_at, finished_at)
+    unexpected, anonymous, conflict, sent_at, finished_at)
 SELECT 1, printf('meter-%09d', i), printf('command-%09d', i), 'SUCCESSFUL', '{"level": ' || i || '}', '', '', 'push',
-    0, 0, '2026-03-01 12:00:00', '2026-03-01 12:00:07.5' FROM n
+    0, 0, 0, '2026-03-01 12:00:00', '2026-03-01 12:00:07.5' FROM n
 """
 
 
@@ -177,7 +178,8 @@ def run(send: Any, *, hangs_up_after: float = 60.0) -> list[bool]:
         await asyncio.sleep(hangs_up_after)
         return {"type": "http.disconnect"}
 
-    asyncio.run(watched(application, {"type": "http"}, receive, send))
+    with ThreadPoolExecutor(1) as pool:  # this thread may have a browser's loop running
+        pool.submit(lambda: asyncio.run(watched(application, {"type": "http"}, receive, send))).result()
     return told
 
 
