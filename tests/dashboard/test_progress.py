@@ -161,8 +161,8 @@ def test_what_is_read_aloud_changes_once_in_ten_per_cent(desk: Client, site_app:
     assert "Running. 40 % of 1,000 devices gave a final answer." in said
 
 
-QUERIES = 6
-"""Session, user, its rights, the task, its transitions."""
+QUERIES = 7
+"""Session, user, its rights, the task, its transitions; and where the database is a server, its clock."""
 
 
 def test_progress_asks_the_same_few_questions_for_one_device_and_for_a_million(

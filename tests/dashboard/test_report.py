@@ -26,7 +26,7 @@ def done(site_app: Application) -> Task:
     task = TaskFactory(
         application=site_app, state=State.TIMED_OUT, name="Night valves", submitted_at=SENT, timeout=60,
         finished_at=SENT + dt.timedelta(minutes=61), expected=40, counts=outcomes, platform_task_id="p-77",
-        tags=[["season", "winter"]], ask={"command": {"paras": {"period": 60, "mode": "ECO"}}},
+        tags=[["season", "winter"]], ask={"command": {"paras": {"mode": "ECO", "period": 60}}},
         devices=[f"d-{n}" for n in range(40)],
     )  # fmt: skip
     AttemptFactory(task=task, finished_at=SENT, outcome="created", http_status=200, worker="host:7")
@@ -49,7 +49,7 @@ def test_the_report_says_everything_once(desk: Client, done: Task) -> None:
     for part in (
         f"Night valves report of task #{done.pk}", "Written by Muster for operator on", "Timed out",
         done.author.username, "Waterworks app-1 at http://127.0.0.1:9", "DeviceList",
-        "WaterMeter · SET_REPORT_PERIOD", 'period 60 mode "ECO"', "Tag season winter", "Timeout 60 minutes",
+        "WaterMeter · SET_REPORT_PERIOD", 'mode "ECO" period 60', "Tag season winter", "Timeout 60 minutes",
         "Accepted 2026-11-24 13:00:00 UTC", "Ended 2026-11-24 14:01:00 UTC", "p-77",
         done.attempts.get().request_sha256, "33 of 40 devices gave a final answer (82.5 %)",
         "Successful 10 25 %", "Failed 20 50 %", "No answer yet 7 17.5 %", "All 40 100 %",
