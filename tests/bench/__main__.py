@@ -9,7 +9,7 @@ import sys
 
 from tests.bench.report import machine
 
-BENCHES: tuple[str, ...] = ()
+BENCHES: tuple[str, ...] = ("settle",)
 """In this order; each is a module of this package."""
 
 

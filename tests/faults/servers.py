@@ -143,7 +143,8 @@ def rabbitmq() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[Server]:
+def postgresql(*, durable: bool = False) -> Iterator[Server]:
+    """With ``durable`` a commit waits for the disk, as in production; where only processes die it need not."""
     port = free_port()
     initdb, postgres = binary("initdb"), binary("postgres")
     user = RUNS_AS if os.geteuid() == 0 else None
@@ -156,7 +157,8 @@ def postgresql() -> Iterator[Server]:
             check=True, capture_output=True, user=user, cwd=folder,
         )  # fmt: skip
         command = [postgres, "-D", str(data), "-p", str(port), "-k", str(folder)]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=32MB", "-c", "fsync=off"]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=32MB"]
+        command += ["-c", f"fsync={'on' if durable else 'off'}"]
 
         def ready() -> bool:
             import psycopg
