@@ -51,9 +51,8 @@ def _with_news() -> Iterator[int]:
 
 def _to_settle() -> QuerySet[Task]:
     """Tasks without news that settling takes further: their devices are not listed, or an answer proves them."""
-    return Task.objects.filter(
-        Q(state=State.RUNNING, listed=False) | Q(state=State.UNCONFIRMED, last_push_at__isnull=False)
-    )
+    unsettled = Q(state=State.RUNNING, listed=False) | Q(state=State.UNCONFIRMED, last_push_at__isnull=False)
+    return Task.objects.filter(unsettled, state__in=[State.RUNNING, State.UNCONFIRMED]).order_by()
 
 
 def _take_back(task: Task, now: dt.datetime) -> None:

@@ -1,6 +1,9 @@
 import datetime as dt
+import sys
 
 import pytest
+from django.db import connection, connections, router
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tasks import lifecycle
@@ -11,6 +14,7 @@ from tests.tasks.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
+SWEEP = sys.modules[lifecycle.sweep.__module__]
 PAST = timezone.now() - dt.timedelta(minutes=5)
 FUTURE = timezone.now() + dt.timedelta(hours=1)
 
@@ -108,3 +112,32 @@ def test_a_sweep_of_many_tasks_takes_few_queries(django_assert_max_num_queries):
     lifecycle.sweep()  # the first sign of life makes its row
     with django_assert_max_num_queries(8):  # PostgreSQL is asked for its time, too
         lifecycle.sweep()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="how a plan is shown, and small tables are scanned")
+def test_looking_for_news_walks_through_neither_callbacks_nor_tasks():
+    """C6: millions of callbacks, most of them settled, cost one look into the index for each task with news."""
+    looks = [
+        Callback.objects.filter(state="NEW", task_id__gt=0)
+        .order_by("task_id", "id")
+        .values_list("task_id")[:1],
+        SWEEP._to_settle().values_list("pk")[: SWEEP.MOST],
+    ]
+    for look in looks:
+        plan = look.explain()
+        assert "SCAN" not in plan
+        assert "SEARCH" in plan
+        assert "USE TEMP B-TREE" not in plan
+
+
+def test_a_task_with_many_callbacks_is_looked_at_once(bells):
+    busy, quiet = (
+        TaskFactory(state=State.COMPLETE, listed=True),
+        TaskFactory(state=State.COMPLETE, listed=True),
+    )
+    CallbackFactory.create_batch(20, task=busy)
+    CallbackFactory(task=quiet)
+    with CaptureQueriesContext(connections[router.db_for_read(Callback)]) as queries:
+        lifecycle.sweep()
+    assert sorted(bells) == [("settle", busy.pk), ("settle", quiet.pk)]
+    assert len([each for each in queries if "tasks_callback" in each["sql"]]) == 3
