@@ -53,7 +53,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     """What will happen, before it does. Sending the same draft twice makes one task."""
-    if task := Task.objects.light().filter(compose_key=draft_id, author=request.user).first():
+    if task := Task.objects.filter(compose_key=draft_id, author=request.user).first():
         return redirect(task)
     draft = get_object_or_404(Draft, pk=draft_id, author=request.user)
     form = ComposeForm(_posted(draft), user=request.user)
@@ -76,7 +76,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
                 callback=form.cleaned_data["callback"],
                 profile=form.chosen_profile,
                 priority=form.cleaned_data.get("priority") or 0,
-                copied_from=Task.objects.light().filter(pk=copied).first() if copied else None,
+                copied_from=Task.objects.filter(pk=copied).first() if copied else None,
                 rerun=rerun,
                 key=draft.pk,
             )
@@ -116,7 +116,7 @@ def _lineage(form: ComposeForm, known: str) -> lifecycle.Lineage | None:
     kept = form.devices.kept
     if form.chosen_target != TargetType.DEVICE_LIST or kept is None or kept.rerun_of_id is None:
         return None
-    parent = Task.objects.light().get(pk=kept.rerun_of_id)
+    parent = Task.objects.get(pk=kept.rerun_of_id)
     if parent.application != form.cleaned_data["application"]:
         return None
     seen = int(known) if known.isascii() and known.isdecimal() and len(known) < 19 else 0

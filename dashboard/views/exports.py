@@ -34,7 +34,7 @@ def history(request: HttpRequest, form: str) -> HttpResponseBase:
 @require_GET
 def results(request: HttpRequest, task_id: int, form: str) -> HttpResponseBase:
     """Every device that passes the filters of the task's page."""
-    task = get_object_or_404(Task.objects.light(), pk=task_id)
+    task = get_object_or_404(Task.objects, pk=task_id)
     if task.results_pruned_at:
         return render(request, "pruned.html", {"task": task}, status=410)
     found = ResultFilter(request.GET).apply(task.results.all()).order_by("id")

@@ -59,7 +59,7 @@ class Share:
 @require_safe
 def progress(request: HttpRequest, task_id: int) -> HttpResponse:
     """The part that renews itself while the task is not final; next to nothing when what it shows was seen."""
-    found = get_object_or_404(Task.objects.light().select_related("application"), pk=task_id)
+    found = get_object_or_404(Task.objects.select_related("application"), pk=task_id)
     shown = progress_of(found)
     seen = request.GET.get("seen", "")
     if request.htmx and seen == shown["version"]:
@@ -73,7 +73,7 @@ def progress(request: HttpRequest, task_id: int) -> HttpResponse:
 @require_safe
 def answers(request: HttpRequest, task_id: int) -> HttpResponse:
     """The pictures of when devices answered; asked for again when progress tells of more answers."""
-    found = get_object_or_404(Task.objects.light(), pk=task_id)
+    found = get_object_or_404(Task.objects, pk=task_id)
     return page(request, "answers", {"task": found} | pictures_of(found), fragment="answers")
 
 

@@ -54,7 +54,7 @@ def _board(application: Application) -> dict[str, object]:
 @require_safe
 def attention(request: HttpRequest) -> HttpResponse:
     """Tasks that wait for a person, with what is known of them; and tasks that run without a known taskID."""
-    tasks = Task.objects.light().select_related("application", "author").prefetch_related("attempts")
+    tasks = Task.objects.select_related("application", "author").prefetch_related("attempts")
     doubtful = tasks.filter(state=State.UNCONFIRMED).annotate(attempted=Max("attempts__started_at"))[:200]
     kept = Callback.objects.filter(task__in=[task.pk for task in doubtful]).order_by().values_list("task_id")
     pushes = dict(kept.annotate(Count("pk")))
@@ -70,7 +70,7 @@ def attention(request: HttpRequest) -> HttpResponse:
 @require_POST
 def settle(request: HttpRequest, task_id: int) -> HttpResponse:
     """What a person knows of a task in doubt: its taskID, that it is absent, or that it does not matter any more."""
-    task = get_object_or_404(Task.objects.light().select_related("application"), pk=task_id)
+    task = get_object_or_404(Task.objects.select_related("application"), pk=task_id)
     verb = VERBS.get(request.POST.get("verb", ""))
     if verb is None:
         messages.error(request, "Choose what is known of the task.")

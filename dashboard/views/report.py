@@ -32,7 +32,7 @@ LOOKED_AT = 100_000
 def report(request: HttpRequest, task_id: int) -> HttpResponse:
     """Who asked what of whom and when, what was sent, what came of it, and what went wrong."""
     found = get_object_or_404(
-        Task.objects.light().select_related("application", "author", "profile", "copied_from"), pk=task_id
+        Task.objects.select_related("application", "author", "profile", "copied_from"), pk=task_id
     )
     context = shares_of(found) | pictures_of(found) | timeline_of(found) | _errors_of(found)
     return page(

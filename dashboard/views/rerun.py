@@ -26,7 +26,7 @@ from tasks.targets import TargetType
 @require_http_methods(["GET", "POST"])
 def choose(request: HttpRequest, task_id: int) -> HttpResponse:
     """The choice with its counts; posted, a draft for the chosen devices, to be reviewed like any other."""
-    found = get_object_or_404(Task.objects.light().select_related("application"), pk=task_id)
+    found = get_object_or_404(Task.objects.select_related("application"), pk=task_id)
     if request.method == "GET":
         return page(request, "task_rerun", {"task": found} | reruns_of(found, request), fragment="rerun")
     by_filter = "shown" in request.POST
@@ -65,7 +65,7 @@ def reruns_of(found: Task, request: HttpRequest) -> dict[str, Any]:
         "rerun_choices": [(choice, choice in chosen) for choice in choices],
         "rerun_label": _label(chosen),
         "rerun_refusal": "" if offered else _why_none(choices),
-        "reruns": found.reruns.light().order_by("pk")[:MANY],
+        "reruns": found.reruns.order_by("pk")[:MANY],
     }
 
 

@@ -74,7 +74,7 @@ class Row:
 @require_safe
 def results(request: HttpRequest, task_id: int) -> HttpResponse:
     """The devices that pass the filter. The page's address follows, so that it can be kept and sent to others."""
-    found = get_object_or_404(Task.objects.light(), pk=task_id)
+    found = get_object_or_404(Task.objects, pk=task_id)
     response = page(request, "task_results", results_of(found, request), fragment="results")
     if request.htmx and request.htmx.trigger != "results":
         header = "HX-Push-Url" if "after" in request.GET else "HX-Replace-Url"
@@ -94,7 +94,7 @@ def answer(request: HttpRequest, task_id: int, result_id: int) -> HttpResponse:
 @require_POST
 def columns(request: HttpRequest, task_id: int) -> HttpResponse:
     """Remember which columns this reader wants to see."""
-    found = get_object_or_404(Task.objects.light(), pk=task_id)
+    found = get_object_or_404(Task.objects, pk=task_id)
     request.session[CHOSEN] = [name for name in COLUMNS if name in request.POST.getlist("column")]
     if request.htmx:
         context = results_of(found, request) | {"choosing": True}

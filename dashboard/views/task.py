@@ -26,9 +26,7 @@ from tasks.platform.errors import look_up
 @require_safe
 def task(request: HttpRequest, task_id: int) -> HttpResponse:
     """The whole page."""
-    found = get_object_or_404(
-        Task.objects.light().select_related("application", "author", "profile"), pk=task_id
-    )
+    found = get_object_or_404(Task.objects.select_related("application", "author", "profile"), pk=task_id)
     context = (
         progress_of(found)
         | pictures_of(found)
@@ -43,7 +41,7 @@ def task(request: HttpRequest, task_id: int) -> HttpResponse:
 @require_safe
 def timeline(request: HttpRequest, task_id: int) -> HttpResponse:
     """Transitions, attempts and the request; asked for again when the task has moved."""
-    found = get_object_or_404(Task.objects.light(), pk=task_id)
+    found = get_object_or_404(Task.objects, pk=task_id)
     return page(request, "timeline", {"task": found} | timeline_of(found), fragment="timeline")
 
 
@@ -63,7 +61,7 @@ def request_body(request: HttpRequest, task_id: int) -> HttpResponse:
 @require_POST
 def cancel(request: HttpRequest, task_id: int) -> HttpResponse:
     """Cancel while nothing was sent; afterwards the platform has no call that could."""
-    found = get_object_or_404(Task.objects.light(), pk=task_id)
+    found = get_object_or_404(Task.objects, pk=task_id)
     if lifecycle.cancel(found, request.user):
         messages.success(request, "Cancelled. Nothing was sent.")
     else:

@@ -67,7 +67,7 @@ def _keep(task: Task, found: CommandsPage, now: dt.datetime) -> None:
         and max(map(len, (command.device_id, command.command_id, command.status))) <= LONGEST
     ]
     with transaction.atomic():
-        locked = Task.objects.light().select_for_update().get(pk=task.pk)
+        locked = Task.objects.select_for_update().get(pk=task.pk)
         apply(locked, seen)
         locked.poll_page, locked.poll_at = task.poll_page, now + LEASE
         locked.save(update_fields=["poll_page", "poll_at"])

@@ -181,7 +181,7 @@ def _keep(task: Task, found: DetailsPage, *, last: bool | None = None) -> None:
     """Merge what was found into the results, and the place where reading goes on into the task, at once."""
     now = clock.now()
     with transaction.atomic():
-        locked = Task.objects.light().select_for_update().get(pk=task.pk)
+        locked = Task.objects.select_for_update().get(pk=task.pk)
         counts = dict(locked.counts)
         apply(locked, _observations(locked, found, now))
         conclude(locked)

@@ -55,7 +55,7 @@ class Lineage:
 
     def earlier(self) -> list[Task]:
         """Reruns of the parent that may have commanded some of these devices already, newest first."""
-        reruns = self.parent.reruns.light().select_related("author").order_by("-id")[:MANY]
+        reruns = self.parent.reruns.select_related("author").order_by("-id")[:MANY]
         return [rerun for rerun in reruns if self._overlaps(rerun)]
 
     def confirm(self) -> None:

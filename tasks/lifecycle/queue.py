@@ -68,9 +68,7 @@ class Place:
 
 def waiting(application: Application) -> QuerySet[Task]:
     """Queued tasks in the order in which they will be sent."""
-    return (
-        Task.objects.light().filter(application=application, state=State.QUEUED).order_by("-priority", "id")
-    )
+    return Task.objects.filter(application=application, state=State.QUEUED).order_by("-priority", "id")
 
 
 def holders(application: Application) -> list[Task]:
@@ -82,9 +80,7 @@ def holders(application: Application) -> list[Task]:
     told = ~Q(platform_status__in=["", *OVER])
     just_accepted = Q(platform_status="", submitted_at__gt=clock.now() - UNTOLD)
     holding = Q(state=State.SUBMITTING) | told | just_accepted
-    underway = Task.objects.light().filter(
-        application=application, state__in=[State.SUBMITTING, State.RUNNING]
-    )
+    underway = Task.objects.filter(application=application, state__in=[State.SUBMITTING, State.RUNNING])
     # Sorted here: for the order's sake SQLite would walk through all tasks of the application.
     return sorted(underway.filter(holding).order_by(), key=lambda task: task.pk)
 

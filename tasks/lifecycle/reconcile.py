@@ -61,7 +61,7 @@ def reconcile(task_id: int) -> None:
 def _take_turn(task_id: int) -> Task | None:
     """Take the turn by setting when the next one is due; None when it is another's, or nobody is to be asked now."""
     now = clock.now()
-    task = Task.objects.light().select_related("application").to_reconcile(now).filter(pk=task_id).first()
+    task = Task.objects.select_related("application").to_reconcile(now).filter(pk=task_id).first()
     if task is None:
         return None
     due = pace.due(task, now)
@@ -160,7 +160,7 @@ def _explain(task: Task, error: PlatformError) -> None:
 def _finish(task: Task) -> None:
     """The platform says that it is over and all was read: its word stands, and what does not fit is written down."""
     with transaction.atomic():
-        locked = Task.objects.light().select_for_update().get(pk=task.pk)
+        locked = Task.objects.select_for_update().get(pk=task.pk)
         theirs = {name: count for name, count in locked.platform_counts.items() if name != "at"}
         differing = counters.difference(theirs, locked.counts, locked.expected)
         evidence = theirs | ({"results": locked.counts} if differing else {})
@@ -190,7 +190,7 @@ def _give_up_when_late(task: Task, error: PlatformError | None = None) -> None:
     It is asked about for a day more: its results are mended then, its state stays.
     """
     with transaction.atomic():
-        locked = Task.objects.light().select_for_update().get(pk=task.pk)
+        locked = Task.objects.select_for_update().get(pk=task.pk)
         now = clock.now()
         if locked.state != State.RUNNING or not locked.deadline:
             return

@@ -40,6 +40,8 @@ OPEN: dict[State, str] = {
 }
 """State -> why devices without a final answer cannot be chosen."""
 
+PRUNED = "Its results were pruned: which devices these were is no longer known."
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -81,6 +83,8 @@ def devices_with(task: Task, outcomes: Iterable[Outcome]) -> list[str]:
 
 def devices_among(task: Task, results: QuerySet[Result]) -> list[str]:
     """The ids of the devices in ``results`` of ``task`` that may be commanded again. Raises ``NotOffered``."""
+    if task.results_pruned_at:
+        raise NotOffered(PRUNED)
     if task.state not in OVER:
         results = results.filter(status__in=sorted(FINAL_STATUSES))
     return _chosen(results)
@@ -109,6 +113,8 @@ def _request(task: Task) -> dict[str, Any]:
 def _refusal(task: Task, outcome: Outcome) -> str:
     if outcome == Outcome.NOT_DISPATCHED:
         return _not_dispatched_refusal(task)
+    if task.results_pruned_at:
+        return PRUNED
     if outcome == Outcome.NO_ANSWER:
         if task.state in NEVER_SENT:
             return "Nothing was sent: its devices are those not dispatched."

@@ -25,7 +25,7 @@ def sweep() -> None:
     """Take back what dead workers hold, then ring for all that is due. Any number of sweeps do no harm."""
     health.beat(Heartbeat.WORKER)
     now = clock.now()
-    for task in Task.objects.light().abandoned(now)[:MOST]:
+    for task in Task.objects.abandoned(now)[:MOST]:
         _take_back(task, now)
     due = Task.objects.due(now).order_by().values("application").annotate(task=Min("pk"))
     for task_id in due.values_list("task", flat=True):

@@ -39,7 +39,7 @@ def _update(request: Any, token: str) -> Any:
 
     push = json.loads(request.body)
     with transaction.atomic():
-        task = Task.objects.light().select_for_update().get(callback_token=token)
+        task = Task.objects.select_for_update().get(callback_token=token)
         status = push["result"]["resultCode"]
         task.results.filter(device_id=push["deviceId"]).update(
             status=status, detail=push["result"]["resultDetail"]

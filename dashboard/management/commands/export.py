@@ -48,9 +48,7 @@ class Command(Door):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _task(self, given: str) -> Task:
-        task = (
-            Task.objects.light().filter(pk=given).first() if given.isdecimal() and len(given) < 19 else None
-        )
+        task = Task.objects.filter(pk=given).first() if given.isdecimal() and len(given) < 19 else None
         if task is None:
             self.refuse([("ID", f"there is no task {given}")])
         if task.results_pruned_at:

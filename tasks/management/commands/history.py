@@ -20,7 +20,7 @@ class Command(Door):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["limit"] < 1:
             self.refuse([("--limit", "must be at least 1")])
-        tasks = Task.objects.light().select_related("application", "author")[: options["limit"]]
+        tasks = Task.objects.select_related("application", "author")[: options["limit"]]
         rows = [
             {
                 **task.summary(),

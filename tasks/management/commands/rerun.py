@@ -31,7 +31,7 @@ class Command(Door):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        task = Task.objects.light().select_related("application", "profile").filter(pk=options["id"]).first()
+        task = Task.objects.select_related("application", "profile").filter(pk=options["id"]).first()
         if task is None:
             self.refuse([("id", f"there is no task {options['id']}")])
         outcomes = self._outcomes(options["outcomes"])

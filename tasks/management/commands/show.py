@@ -18,7 +18,7 @@ class Command(Door):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        task = Task.objects.light().filter(pk=options["id"]).first()
+        task = Task.objects.filter(pk=options["id"]).first()
         if task is None:
             self.refuse([("id", f"there is no task {options['id']}")])
         transitions = [

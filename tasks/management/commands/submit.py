@@ -105,7 +105,7 @@ class Command(Door):
         """Look until the task is submitted or final, its outcome unknown, or the time over."""
         over = time.monotonic() + seconds
         while True:
-            task = Task.objects.light().get(pk=task.pk)
+            task = Task.objects.get(pk=task.pk)
             state = State(task.state)
             arrived = state not in BEFORE_SUBMITTED if until == "submitted" else state in FINAL
             if arrived or state == State.UNCONFIRMED or time.monotonic() >= over:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from tasks import lifecycle
 from tasks.lifecycle import AlreadyRerun, Lineage, NotOffered, Outcome, rerun
@@ -69,6 +70,18 @@ def test_devices_without_an_answer_are_offered_only_when_the_task_is_over(state:
         rerun.devices_with(task, [Outcome.FAILED, Outcome.NO_ANSWER])
     if state == State.RUNNING:
         assert "twice" in choice.refusal
+
+
+def test_devices_whose_results_were_pruned_are_not_offered() -> None:
+    task = task_in(State.COMPLETE, results_pruned_at=timezone.now())
+    refusals = {choice.outcome: choice.refusal for choice in rerun.choices(task)}
+    assert {rerun.PRUNED} == {refusals[each] for each in Outcome if each != Outcome.NOT_DISPATCHED}
+    for asked in (
+        lambda: rerun.devices_with(task, [Outcome.FAILED]),
+        lambda: rerun.devices_among(task, task.results.all()),
+    ):
+        with pytest.raises(NotOffered, match="pruned"):
+            asked()
 
 
 @pytest.mark.parametrize("state", State)
