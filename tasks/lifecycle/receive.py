@@ -99,10 +99,14 @@ def _tasks(tokens: Iterable[str]) -> dict[str, int]:
 
 def _look_up(tokens: list[str]) -> dict[str, int]:
     rows = Task.objects.filter(callback_token__in=[token for token in tokens if TOKEN.fullmatch(token)])
-    columns = rows.values_list("callback_token", "pk", "finished_at", "submitted_at", "timeout", "revoked_at")
-    now, expired = clock.now(), 0
+    columns = "callback_token", "pk", "finished_at", "submitted_at", "timeout", "revoked_at"
+    found = list(rows.values_list(*columns))
     valid: dict[str, int] = {}
-    for token, pk, finished_at, submitted_at, timeout, revoked_at in columns:
+    if not found:
+        refusals["unknown"] += len(tokens)
+        return valid
+    expired, now = 0, clock.now()
+    for token, pk, finished_at, submitted_at, timeout, revoked_at in found:
         began = finished_at or submitted_at
         over = began is not None and began + dt.timedelta(minutes=timeout) + LATEST < now
         if over or revoked_at:
