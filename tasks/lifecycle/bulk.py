@@ -1,7 +1,7 @@
 """Write many rows at once, in the shape that was measured to be the fastest on each database.
 
-SQLite runs a prepared statement for each row. PostgreSQL takes one statement with an array for each column: a
-statement for each row takes it three times as long, and copying into a temporary table first is no faster.
+SQLite runs a prepared statement for each row. PostgreSQL takes one statement with an array for each column: at
+2,000 rows that was 1.8 times as fast as a statement for each row, and a little faster than COPY.
 """
 
 from __future__ import annotations
