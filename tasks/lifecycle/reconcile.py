@@ -114,12 +114,12 @@ def _note(task: Task, status: TaskStatus, now: dt.datetime) -> None:
         task.heard_at = now
     task.platform_status = status.status[:32]
     task.platform_counts = counters.counts_of(status) | {"at": now.isoformat()}
-    if status.total and (task.expected is None or task.target_type != TargetType.DEVICE_LIST):
+    known = status.status in LATE or status.status in OVER
+    if known and status.total and (task.expected is None or task.target_type != TargetType.DEVICE_LIST):
         task.expected = max(task.expected or 0, min(status.total, MOST))
     rows = Task.objects.filter(pk=task.pk)
     noted = ("heard_at", "platform_status", "platform_counts", "expected")
     rows.update(**{name: getattr(task, name) for name in noted})
-    known = status.status in LATE or status.status in OVER
     reason = (
         "" if known else f"The platform calls its status “{task.platform_status}”, which nobody knows here."
     )
