@@ -109,16 +109,21 @@ def _by_address(task: Task) -> None:
 
 
 def _note(task: Task, status: TaskStatus, now: dt.datetime) -> None:
-    """Keep what the platform says. The number of devices only grows: a smaller one would end the task too early."""
+    """Keep what the platform says. The number of devices only grows: a smaller one would end the task too early.
+
+    Pages of the whole list that were read before it was over say how their devices stood then: they are read anew.
+    """
     if status.status in OVER and task.platform_status not in OVER:
         task.heard_at = now
+        if task.poll_lists[:1] == [details.WHOLE]:
+            task.poll_lists, task.poll_page = [], 0
     task.platform_status = status.status[:32]
     task.platform_counts = counters.counts_of(status) | {"at": now.isoformat()}
     known = status.status in LATE or status.status in OVER
     if known and status.total and (task.expected is None or task.target_type != TargetType.DEVICE_LIST):
         task.expected = max(task.expected or 0, min(status.total, MOST))
     rows = Task.objects.filter(pk=task.pk)
-    noted = ("heard_at", "platform_status", "platform_counts", "expected")
+    noted = ("heard_at", "platform_status", "platform_counts", "expected", "poll_lists", "poll_page")
     rows.update(**{name: getattr(task, name) for name in noted})
     reason = (
         "" if known else f"The platform calls its status “{task.platform_status}”, which nobody knows here."

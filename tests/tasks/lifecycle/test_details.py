@@ -300,6 +300,20 @@ def test_what_was_being_read_when_the_platform_ended_it_is_not_read_twice(serve,
     assert len(server.requests) == 1 + 1 + 1
 
 
+def test_what_was_read_of_all_before_the_platform_ended_it_is_read_again(serve, times):
+    """C35: calls ran out in the middle of a Broadcast's devices; those of the first pages have answered since."""
+    sleeping = listing(serve, {"status": "Running", "totalCnt": 30}, entries(0, 30, "Sent"))
+    task = running(sleeping.url, kind=TargetType.BROADCAST)
+    Application.objects.update(calls_per_minute=3)
+    task = asked(times, asked(times, task))
+    assert (task.poll_lists, task.poll_page) == ([details.WHOLE], 1)
+    Application.objects.update(url=listing(serve, COMPLETE, entries(0, 30)).url)
+    for _ in range(3):
+        times.on(62)
+        task = asked(times, task)
+    assert (task.state, task.counts) == (State.COMPLETE, {"SUCCESSFUL": 30})
+
+
 def test_what_pushes_told_meanwhile_is_not_read(serve, times):
     task = running(listing(serve, COMPLETE, entries(0, 30)).url)
     Application.objects.update(calls_per_minute=4)
@@ -344,10 +358,9 @@ def running(url, count=30, **columns):
     application = ApplicationFactory(
         url=url, access_token="t", token_expires_at=timezone.now() + dt.timedelta(days=9)
     )
-    devices = [f"d{number}" for number in range(count)]
-    return TaskFactory(
-        application=application, state=State.RUNNING, platform_task_id="t1", devices=devices, **columns
-    )
+    if "kind" not in columns:
+        columns["devices"] = [f"d{number}" for number in range(count)]
+    return TaskFactory(application=application, state=State.RUNNING, platform_task_id="t1", **columns)
 
 
 def page(first, count, total, status="Success"):

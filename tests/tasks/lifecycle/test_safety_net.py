@@ -63,11 +63,6 @@ def pushes(platform: Platform, task: Task) -> list[Arrival]:
     return arrivals
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="A known fault since settling and polling were merged: now and then a device of a Broadcast task keeps an "
-    "earlier status, or is missing, at the end. To be mended; the test stays as it is.",
-)
 @settings(
     max_examples=12,
     deadline=None,
