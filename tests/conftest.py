@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,12 +27,15 @@ MOST_BELLS = 500
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
-    """SQLite in a file, as in production: threads have connections of their own and wait for each other."""
+    """SQLite in a file, as in production: threads have connections of their own and wait for each other.
+
+    Forked runs, as of mutants, share the data directory: each has files of its own.
+    """
     from django.conf import settings
 
     for alias, database in settings.DATABASES.items():
         if database["ENGINE"] == "django.db.backends.sqlite3":
-            name = Path(settings.DATA_DIR) / f"test-{alias}.sqlite3"
+            name = Path(settings.DATA_DIR) / f"test-{alias}-{os.getpid()}.sqlite3"
             database.setdefault("TEST", {})["NAME"] = str(name)
 
 
