@@ -35,7 +35,8 @@ def queue(request: HttpRequest) -> HttpResponse:
 
 
 def _board(application: Application) -> dict[str, object]:
-    held = [(task, domain.held_until(task)) for task in domain.holders(application)]
+    holders = domain.holders(application)
+    held = [(task, domain.held_until(task)) for task in holders]
     free = max(application.unfinished_limit - len(held), 0)
     return {
         "application": application,
@@ -43,7 +44,7 @@ def _board(application: Application) -> dict[str, object]:
         "taken": len(held),
         "free": range(min(free, SHOWN)),
         "free_count": free,
-        "obstacle": domain.obstacle(application),
+        "obstacle": domain.obstacle(application, holders),
         "places": domain.places(application, SHOWN),
         "waiting": domain.waiting(application).count(),
         "used": budget.used(application),

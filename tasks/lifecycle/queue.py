@@ -88,8 +88,11 @@ def next_due(application: Application) -> int | None:
     return waiting(application).filter(due_at__lte=clock.now()).values_list("pk", flat=True).first()
 
 
-def obstacle(application: Application) -> Wait | None:
-    """What keeps the next task of this application from being sent; None when nothing does."""
+def obstacle(application: Application, held: list[Task] | None = None) -> Wait | None:
+    """What keeps the next task of this application from being sent; None when nothing does.
+
+    ``held`` is what ``holders`` gave, for who knows it already.
+    """
     now = clock.now()
     if application.failures and application.open_until and application.open_until > now:
         return Wait("platform unreachable", "the platform does not answer properly", application.open_until)
@@ -97,7 +100,7 @@ def obstacle(application: Application) -> Wait | None:
         return Wait("token refused", f"no token: {application.login_problem}", application.login_after)
     if application.full_until and application.full_until > now:
         return Wait("no free slot", "the platform says that it has no free place", application.full_until)
-    if len(holders(application)) >= application.unfinished_limit:
+    if len(holders(application) if held is None else held) >= application.unfinished_limit:
         words = f"all {application.unfinished_limit} places for unfinished tasks are taken"
         return Wait("no free slot", words)
     if until := budget.exhausted_until(application, submission=True):
@@ -108,8 +111,9 @@ def obstacle(application: Application) -> Wait | None:
 def places(application: Application, most: int = 200) -> list[Place]:
     """The queue as it stands: each task with its reason and the estimate of its start."""
     now = clock.now()
-    wait = obstacle(application)
-    starts = _starts(application, wait, now)
+    held = holders(application)
+    wait = obstacle(application, held)
+    starts = _starts(application, wait, now, held)
     found = []
     for position, task in enumerate(waiting(application)[:most], 1):
         if task.due_at and task.due_at > now:
@@ -137,11 +141,13 @@ def usual_duration(application: Application) -> dt.timedelta:
     return lengths[len(lengths) // 2] if lengths else dt.timedelta(minutes=USUAL_MINUTES)
 
 
-def _starts(application: Application, wait: Wait | None, now: dt.datetime) -> Iterator[dt.datetime]:
+def _starts(
+    application: Application, wait: Wait | None, now: dt.datetime, held: list[Task]
+) -> Iterator[dt.datetime]:
     """Estimated starts, one after another: every slot is free again after the usual duration."""
     usual = usual_duration(application)
     earliest = max(now, wait.until) if wait and wait.until else now
-    slots = [max(earliest, (task.submitted_at or now) + usual) for task in holders(application)]
+    slots = [max(earliest, (task.submitted_at or now) + usual) for task in held]
     slots += [earliest] * max(application.unfinished_limit - len(slots), 0)
     heapq.heapify(slots)
     while True:

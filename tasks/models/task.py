@@ -118,7 +118,9 @@ class Task(models.Model):
     )
     counts = models.JSONField(default=dict, blank=True, help_text="Results by status, kept by settling.")
     has_failures = models.GeneratedField(
-        expression=Q(counts__has_any_keys=FAILURES), output_field=models.BooleanField(), db_persist=True
+        expression=Q(counts__has_any_keys=FAILURES),  # type: ignore[arg-type]
+        output_field=models.BooleanField(),
+        db_persist=True,
     )
     last_push_at = models.DateTimeField(
         null=True, blank=True, help_text="When the newest settled push was received."

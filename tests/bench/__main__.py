@@ -9,7 +9,7 @@ import sys
 
 from tests.bench.report import machine
 
-BENCHES: tuple[str, ...] = ("history", "ids")
+BENCHES: tuple[str, ...] = ("history", "indexes", "ids")
 """In this order; each is a module of this package."""
 
 
