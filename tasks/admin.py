@@ -32,6 +32,7 @@ class ReadOnly(admin.ModelAdmin):
     """Seen by whoever may view the model; changed by nobody, superusers included."""
 
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each is a count of the whole table
     paginator = UncountedPaginator
     list_per_page = 50
     sortable_by = ()  # each list has the one order that an index gives
