@@ -85,10 +85,10 @@ def find(wanted: Wanted, asked: Mapping[str, str], size: int) -> Found:
     older: int | None
     if upwards:
         newer, older = onward, shown[-1] if shown else span.start
+    elif span == whole:
+        newer, older = None, onward
     else:
         newer, older = shown[0] if shown else span.stop - 1, onward
-    if span == whole:
-        newer = None
     return Found(
         rows=list(Task.objects.for_lists().filter(pk__in=shown).order_by("-id")),
         before=older,

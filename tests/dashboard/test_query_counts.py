@@ -34,6 +34,7 @@ MOST = 20
 def grow(site_app: Application, superuser: User) -> Callable[[int], Task]:
     """More of everything: tasks of each state, and for one of them results, attempts, transitions and callbacks."""
     busy = TaskFactory(application=site_app, author=superuser, state=State.RUNNING, counts={"FAILED": 1})
+    TaskFactory.create_batch(10, application=site_app, author=superuser, state=State.RUNNING)  # all its slots
 
     def grow(many: int) -> Task:
         for state in (State.QUEUED, State.RUNNING, State.COMPLETE, State.UNCONFIRMED):
