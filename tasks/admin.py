@@ -170,11 +170,14 @@ class CallbackAdmin(ReadOnly):
     list_display = ["id", "task_id", "received_at", "state", "seen", "remote_address", "problem"]
     list_filter = ["state"]
     search_fields = ["task"]
-    ordering = ["-received_at", "-id"]
     search_help_text = "The number of a task."
     date_hierarchy = "received_at"
     exclude = ["body"]
     readonly_fields = ["text"]
+
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        """The newest first: by the index of times, or within a task by the row."""
+        return ["-id"] if request.GET.get("q") else ["-received_at", "-id"]
 
 
 @admin.register(Profile)

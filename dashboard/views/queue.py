@@ -20,7 +20,10 @@ from tasks.models import Application, Task
 from tasks.states import State
 
 SHOWN = 30
-"""Slots of each kind and waiting tasks that the board draws; platforms have ten."""
+"""Slots of each kind that the board draws; platforms have ten."""
+
+WAITING = 10
+"""Waiting tasks that a board names; the list of tasks has all of them."""
 
 settle_permission = permission_required("tasks.settle_task", raise_exception=True)
 
@@ -45,7 +48,7 @@ def _board(application: Application) -> dict[str, object]:
         "free": range(min(free, SHOWN)),
         "free_count": free,
         "obstacle": domain.obstacle(application, holders),
-        "places": domain.places(application, SHOWN),
+        "places": domain.places(application, WAITING),
         "waiting": domain.waiting(application).count(),
         "used": budget.used(application),
     }

@@ -29,6 +29,9 @@ USUAL_MINUTES = 5.0
 
 RECENT = 20
 
+UNSHOWN = ("target", "paras", "tags", "platform_counts", "group_tag", "error_text")
+"""Columns that nobody needs who looks at many tasks that wait or run."""
+
 
 @dataclass(frozen=True)
 class Wait:
@@ -51,9 +54,8 @@ class Place:
 
 def waiting(application: Application) -> QuerySet[Task]:
     """Queued tasks in the order in which they will be sent."""
-    return (
-        Task.objects.light().filter(application=application, state=State.QUEUED).order_by("-priority", "id")
-    )
+    queued = Task.objects.light().filter(application=application, state=State.QUEUED)
+    return queued.order_by("-priority", "id")
 
 
 def holders(application: Application) -> list[Task]:
@@ -115,7 +117,7 @@ def places(application: Application, most: int = 200) -> list[Place]:
     wait = obstacle(application, held)
     starts = _starts(application, wait, now, held)
     found = []
-    for position, task in enumerate(waiting(application)[:most], 1):
+    for position, task in enumerate(waiting(application).defer(*UNSHOWN)[:most], 1):
         if task.due_at and task.due_at > now:
             words = task.reason if task.deferrals else "scheduled"
             found.append(Place(task, position, Wait("due at", words, task.due_at), task.due_at))
