@@ -116,7 +116,7 @@ def _make(size: Size, wrapper: BaseDatabaseWrapper) -> None:
     )
     with _without_indexes(wrapper):
         for model, columns, made in fleet.tables():
-            _load(wrapper, model, columns, made)
+            load(wrapper, model, columns, made)
         _load_results(wrapper, fleet)
     with wrapper.cursor() as cursor:
         for statement in wrapper.ops.sequence_reset_sql(no_style(), [Task]):
@@ -126,7 +126,7 @@ def _make(size: Size, wrapper: BaseDatabaseWrapper) -> None:
     sys.stdout.write(f"made {wrapper.settings_dict['NAME']} in {time.monotonic() - start:.0f} s\n")
 
 
-def _load(
+def load(
     wrapper: BaseDatabaseWrapper,
     model: type[models.Model],
     columns: tuple[str, ...],
