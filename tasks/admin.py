@@ -32,6 +32,7 @@ class ReadOnly(admin.ModelAdmin):
     """Seen by whoever may view the model; changed by nobody, superusers included."""
 
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each is a count of the whole table
     paginator = UncountedPaginator
     list_per_page = 50
     sortable_by = ()  # each list has the one order that an index gives
@@ -160,7 +161,6 @@ class CallbackAdmin(ReadOnly):
     list_display = ["id", "task_number", "received_at", "state", "seen", "remote_address", "problem"]
     list_filter = ["state"]
     search_fields = ["task_id"]
-    ordering = ["-received_at", "-id"]
     search_help_text = "The number of a task."
     date_hierarchy = "received_at"
     exclude = ["body"]
@@ -169,6 +169,10 @@ class CallbackAdmin(ReadOnly):
     @admin.display(description="task")
     def task_number(self, callback: Callback) -> int:
         return callback.task_id
+
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        """The newest first: by the index of times, or within a task by the row."""
+        return ["-id"] if request.GET.get("q") else ["-received_at", "-id"]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Callback], search_term: str

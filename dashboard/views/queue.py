@@ -20,7 +20,10 @@ from tasks.models import Application, Callback, Task
 from tasks.states import State
 
 SHOWN = 30
-"""Slots of each kind and waiting tasks that the board draws; platforms have ten."""
+"""Slots of each kind that the board draws; platforms have ten."""
+
+WAITING = 10
+"""Waiting tasks that a board names; the list of tasks has all of them."""
 
 settle_permission = permission_required("tasks.settle_task", raise_exception=True)
 
@@ -35,7 +38,8 @@ def queue(request: HttpRequest) -> HttpResponse:
 
 
 def _board(application: Application) -> dict[str, object]:
-    held = [(task, domain.held_until(task)) for task in domain.holders(application)]
+    holders = domain.holders(application)
+    held = [(task, domain.held_until(task)) for task in holders]
     free = max(application.unfinished_limit - len(held), 0)
     return {
         "application": application,
@@ -43,8 +47,8 @@ def _board(application: Application) -> dict[str, object]:
         "taken": len(held),
         "free": range(min(free, SHOWN)),
         "free_count": free,
-        "obstacle": domain.why_waiting(application),
-        "places": domain.places(application, SHOWN),
+        "obstacle": domain.why_waiting(application, holders),
+        "places": domain.places(application, WAITING),
         "waiting": domain.waiting(application).count(),
         "used": budget.used(application),
     }
