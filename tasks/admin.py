@@ -171,7 +171,9 @@ class CallbackAdmin(ReadOnly):
         return callback.task_id
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
-        """The newest first: by the index of times, or within a task by the row."""
+        """Each an order that an index gives: the newest first, but of new ones the next to be settled."""
+        if request.GET.get("state__exact") == Callback.State.NEW:
+            return ["task_id", "id"]
         return ["-id"] if request.GET.get("q") else ["-received_at", "-id"]
 
     def get_search_results(
@@ -181,8 +183,12 @@ class CallbackAdmin(ReadOnly):
         number = search_term.strip().removeprefix("#")
         if not number:
             return queryset, False
-        known = number.isdecimal() and len(number) <= 18
-        return (queryset.filter(task_id=number) if known else queryset.none()), False
+        if not (number.isdecimal() and len(number) <= 18):
+            return queryset.none(), False
+        found = queryset.filter(task_id=number)
+        # When nothing waits to be settled, as nearly always, an index has all of them in order.
+        waits = found.filter(state=Callback.State.NEW).exists()
+        return (found if waits else found.exclude(state=Callback.State.NEW)), False
 
 
 @admin.register(Profile)
