@@ -32,13 +32,14 @@ settle_permission = permission_required("tasks.settle_task", raise_exception=Tru
 @require_safe
 def queue(request: HttpRequest) -> HttpResponse:
     """Every application with its slots as a board, its budget, and its waiting tasks in their order."""
-    return page(
-        request, "queue", {"boards": [_board(each) for each in Application.objects.all()]}, fragment="queue"
-    )
+    stopped = domain.nobody_sends()
+    boards = [_board(each, stopped) for each in Application.objects.all()]
+    return page(request, "queue", {"boards": boards}, fragment="queue")
 
 
-def _board(application: Application) -> dict[str, object]:
+def _board(application: Application, stopped: domain.Wait | None) -> dict[str, object]:
     holders = domain.holders(application)
+    wait = stopped or domain.obstacle(application, holders)
     held = [(task, domain.held_until(task)) for task in holders]
     free = max(application.unfinished_limit - len(held), 0)
     return {
@@ -47,8 +48,8 @@ def _board(application: Application) -> dict[str, object]:
         "taken": len(held),
         "free": range(min(free, SHOWN)),
         "free_count": free,
-        "obstacle": domain.why_waiting(application, holders),
-        "places": domain.places(application, WAITING),
+        "obstacle": wait,
+        "places": domain.places(application, holders, wait, WAITING),
         "waiting": domain.waiting(application).count(),
         "used": budget.used(application),
     }

@@ -134,20 +134,21 @@ def obstacle(application: Application, held: list[Task] | None = None) -> Wait |
     return None
 
 
-def why_waiting(application: Application, held: list[Task] | None = None) -> Wait | None:
-    """What keeps tasks waiting, as people are told it: nobody is there to send them, or the obstacle."""
+def nobody_sends() -> Wait | None:
+    """What keeps all tasks waiting: no worker is there to send them."""
     seen = health.worker_seen()
     if not health.is_gone(seen):
-        return obstacle(application, held)
+        return None
     since = f"since {seen:%Y-%m-%d %H:%M:%S} UTC" if seen else "yet"
     return Wait("no worker", f"no worker has looked for work {since}: see that one is running")
 
 
-def places(application: Application, most: int = 200) -> list[Place]:
-    """The queue as it stands: each task with its reason and the estimate of its start."""
+def places(application: Application, held: list[Task], wait: Wait | None, most: int = 200) -> list[Place]:
+    """The queue as it stands: each task with its reason and the estimate of its start.
+
+    ``held`` is what ``holders`` gave; ``wait`` is what ``nobody_sends`` or ``obstacle`` did, as people are told it.
+    """
     now = clock.now()
-    held = holders(application)
-    wait = why_waiting(application, held)
     starts = _starts(application, wait, now, held)
     found = []
     for position, task in enumerate(waiting(application).defer(*UNSHOWN)[:most], 1):
@@ -162,7 +163,9 @@ def places(application: Application, most: int = 200) -> list[Place]:
 
 def place_of(task: Task) -> Place | None:
     """One task's place, when it is among the first in the queue."""
-    return next((place for place in places(task.application) if place.task.pk == task.pk), None)
+    held = holders(task.application)
+    wait = nobody_sends() or obstacle(task.application, held)
+    return next((place for place in places(task.application, held, wait) if place.task.pk == task.pk), None)
 
 
 def usual_duration(application: Application) -> dt.timedelta:
