@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import IntegerField, Max, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from dashboard.paging import MOST_COUNTED, Page, number
@@ -89,13 +89,15 @@ def find(wanted: Wanted, asked: Mapping[str, str], size: int) -> Found:
         newer, older = None, onward
     else:
         newer, older = shown[0] if shown else span.stop - 1, onward
+    # One statement whatever was found, and with the edge when there is one.
+    read = list(Task.objects.for_lists().filter(pk__in={*shown, edge or span.start}).order_by("-id"))
     return Found(
-        rows=list(Task.objects.for_lists().filter(pk__in=shown).order_by("-id")),
+        rows=[task for task in read if task.pk in shown],
         before=older,
         after=newer,
         is_first=newer is None,
         count=len(ids) if span == whole else None,
-        searched_to=_composed(edge) if edge is not None and not there_is_more else None,
+        searched_to=_composed(edge, read) if edge is not None and not there_is_more else None,
     )
 
 
@@ -141,17 +143,30 @@ def _passing(wanted: Wanted, span: range) -> tuple[QuerySet[Task], bool]:
 
 
 def _rarest(exact: Mapping[str, Sequence[Any]], span: range) -> str | None:
-    """The first filter that few tasks pass."""
-    for column, values in exact.items():
-        some = _within(Task.objects.filter(**{f"{column}__in": values}), span)
-        if some.values("pk")[: FEW + 1].count() <= FEW:
-            return column
-    return None
+    """The first filter that few tasks pass; all are counted in one query."""
+    some = (
+        _within(Task.objects.filter(**{f"{column}__in": values}), span) for column, values in exact.items()
+    )
+    counts = [_Counted(tasks.order_by().values("pk")[: FEW + 1]) for tasks in some]
+    found = Task.objects.order_by().values_list(*counts)[:1] if counts else ()
+    return next(
+        (column for row in found for column, count in zip(exact, row, strict=True) if count <= FEW), None
+    )
+
+
+class _Counted(Subquery):
+    """How many rows a query has."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
 
 
 def _within(tasks: QuerySet[Task], ids: range) -> QuerySet[Task]:
     return tasks.filter(pk__gte=ids.start, pk__lt=ids.stop)
 
 
-def _composed(task_id: int) -> dt.datetime | None:
+def _composed(task_id: int, read: Sequence[Task]) -> dt.datetime | None:
+    """When the task was composed; when it is no more, the next one."""
+    if known := next((task.created_at for task in read if task.pk == task_id), None):
+        return known
     return Task.objects.filter(pk__gte=task_id).order_by("pk").values_list("created_at", flat=True).first()
