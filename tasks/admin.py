@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Model, QuerySet
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -170,7 +171,7 @@ class CallbackAdmin(ReadOnly):
     def task_number(self, callback: Callback) -> int:
         return callback.task_id
 
-    def get_ordering(self, request: HttpRequest) -> list[str]:
+    def get_ordering(self, request: HttpRequest) -> list[str | Combinable]:
         """Each an order that an index gives: the newest first, but of new ones the next to be settled."""
         if request.GET.get("state__exact") == Callback.State.NEW:
             return ["task_id", "id"]

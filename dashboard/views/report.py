@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -53,22 +54,21 @@ def report(request: HttpRequest, task_id: int) -> HttpResponse:
 def _errors_of(found: Task) -> dict[str, Any]:
     """What went wrong, most frequent first, with what a person can do about it."""
     counts = sorted((found.counts[status], status) for status in ENDED_BADLY if found.counts.get(status))
-    groups: list[dict[str, Any]] = []
+    found_errors: Counter[tuple[str, str, str]] = Counter()
     left = LOOKED_AT
     for place, (count, status) in enumerate(counts):
         share = min(count, left // (len(counts) - place))
         left -= share
-        groups += (
-            Result.objects.filter(pk__in=_of(found, status).filter(unexpected=False).values("pk")[:share])
-            .values("status", "error_code", "error_text")
-            .annotate(count=Count("pk"))
-            .order_by("-count", "error_code", "error_text")[: MOST_ERRORS + 1]
-        )
-    groups.sort(key=lambda group: (-group["count"], group["status"]))
-    errors = [group | _explained(group["status"], group["error_code"]) for group in groups]
+        listed = _of(found, status).filter(unexpected=False)
+        found_errors.update(listed.values_list("status", "error_code", "error_text")[:share])
+    frequent = sorted(found_errors.items(), key=lambda each: (-each[1], each[0]))
     return {
-        "errors": errors[:MOST_ERRORS],
-        "more_errors": len(errors) > MOST_ERRORS,
+        "errors": [
+            {"status": status, "error_code": code, "error_text": text, "count": count}
+            | _explained(status, code)
+            for (status, code, text), count in frequent[:MOST_ERRORS]
+        ],
+        "more_errors": len(frequent) > MOST_ERRORS,
         "ended_badly": sum(count for count, _ in counts),
         "looked_at": LOOKED_AT - left,
     }

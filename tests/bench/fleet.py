@@ -157,7 +157,7 @@ SERIES = """
 RESULTS = """
     INSERT INTO tasks_result ({names})
     SELECT task, device, CASE status WHEN '' THEN '' ELSE {task} || device END, status,
-           CASE status WHEN '' THEN NULL ELSE '{{"v":1}}' END, CASE status WHEN '' THEN '' ELSE 'push' END,
+           CASE status WHEN '' THEN NULL ELSE {detail} END, CASE status WHEN '' THEN '' ELSE 'push' END,
            CASE status WHEN '' THEN NULL ELSE at END, CASE status WHEN '' THEN NULL ELSE at END,
            CASE WHEN status IN ('', 'DELIVERED') THEN NULL ELSE at END{rest}
     FROM (SELECT task, n, {device} AS device, {at} AS at,
@@ -182,10 +182,12 @@ def _load_results(wrapper: BaseDatabaseWrapper, fleet: Fleet) -> None:
         hexed.format(8, "n * (4294967295 / many)"),
         hexed.format(12, "n * 2654435761 %% 281474976710656"),
     )
+    detail = """'{"v":1}'"""
     statement = RESULTS.format(
         names=", ".join((*rows.RESULT, *(field.column for field in others))),
         rest="".join(", %s" for _ in others),
         task=hexed.format(8, "task"),
+        detail=detail if wrapper.vendor == "sqlite" else f"CAST({detail} AS jsonb)",
         device=f"{first} || '-91a3-4c44-9a0c-' || {last}",
         at=at,
         statuses=" ".join(f"WHEN {dice} THEN '{status}'" for dice, status in enumerate(rows.STATUSES)),
