@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import IntegerField, Max, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from dashboard.paging import MOST_COUNTED, Page, number
@@ -22,7 +22,7 @@ FEW = 10_000
 """Up to so many tasks are read one by one."""
 
 REACH = 100_000
-"""Tasks that one page searches through at the most."""
+"""Tasks that one page searches through at the most; half as many where SQLite must look into the table itself."""
 
 SLACK = dt.timedelta(days=1)
 """Ids follow the clock, but for clocks that differ by less than this."""
@@ -34,8 +34,13 @@ class Wanted:
 
     exact: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     others: Q = field(default_factory=Q)
+    failures: bool = False
     since: dt.datetime | None = None
     until: dt.datetime | None = None
+
+    @property
+    def all_others(self) -> Q:
+        return self.others & Q(has_failures=True) if self.failures else self.others
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,9 @@ def find(wanted: Wanted, asked: Mapping[str, str], size: int) -> Found:
     upwards = after is not None
     looked_at = span
     if not is_bounded:
-        stop = min(span.stop, span.start + REACH) if upwards else span.stop
-        looked_at = range(span.start if upwards else max(span.start, span.stop - REACH), stop)
+        reach = max(REACH // 2, 1) if wanted.failures else REACH
+        stop = min(span.stop, span.start + reach) if upwards else span.stop
+        looked_at = range(span.start if upwards else max(span.start, span.stop - reach), stop)
     most = MOST_COUNTED if span == whole else size
     ids = list(
         _within(tasks, looked_at)
@@ -79,22 +85,26 @@ def find(wanted: Wanted, asked: Mapping[str, str], size: int) -> Found:
     older: int | None
     if upwards:
         newer, older = onward, shown[-1] if shown else span.start
+    elif span == whole:
+        newer, older = None, onward
     else:
-        newer, older = None if span == whole else shown[0] if shown else span.stop - 1, onward
+        newer, older = shown[0] if shown else span.stop - 1, onward
+    # One statement whatever was found, and with the edge when there is one.
+    read = list(Task.objects.for_lists().filter(pk__in={*shown, edge or span.start}).order_by("-id"))
     return Found(
-        rows=list(Task.objects.for_lists().filter(pk__in=shown).order_by("-id")),
+        rows=[task for task in read if task.pk in shown],
         before=older,
         after=newer,
         is_first=newer is None,
         count=len(ids) if span == whole else None,
-        searched_to=_composed(edge) if edge is not None and not there_is_more else None,
+        searched_to=_composed(edge, read) if edge is not None and not there_is_more else None,
     )
 
 
 def filtered(tasks: QuerySet[Task], wanted: Wanted) -> QuerySet[Task]:
     """All of ``tasks`` that pass, for readers of the whole history."""
     tasks = tasks.filter(
-        wanted.others, **{f"{column}__in": values for column, values in wanted.exact.items()}
+        wanted.all_others, **{f"{column}__in": values for column, values in wanted.exact.items()}
     )
     if wanted.since:
         tasks = tasks.filter(created_at__gte=wanted.since)
@@ -120,32 +130,43 @@ def _passing(wanted: Wanted, span: range) -> tuple[QuerySet[Task], bool]:
     """The tasks that pass, and whether the index they are read from holds few others."""
     exact = dict(wanted.exact)
     tasks = Task.objects.all()
-    begin = next(iter(exact), None) if len(exact) == 1 and not wanted.others else _rarest(exact, span)
+    begin = next(iter(exact), None) if len(exact) == 1 and not wanted.all_others else _rarest(exact, span)
     if begin:
         tasks = tasks.filter(**{f"{begin}__in": exact.pop(begin)})
     # Wrapped, so that no database takes the index of one of these columns instead.
     names = [*exact, "created_at"]
-    tasks = tasks.alias(**{f"own_{name}": Coalesce(name, name) for name in names}).filter(wanted.others)
+    tasks = tasks.alias(**{f"own_{name}": Coalesce(name, name) for name in names}).filter(wanted.all_others)
     tasks = tasks.filter(**{f"own_{column}__in": values for column, values in exact.items()})
-    if wanted.since:
-        tasks = tasks.filter(**{"own_created_at__gte": wanted.since})
-    if wanted.until:
-        tasks = tasks.filter(**{"own_created_at__lt": wanted.until})
-    return tasks, bool(begin) or not (exact or wanted.others)
+    times = {"own_created_at__gte": wanted.since, "own_created_at__lt": wanted.until}
+    tasks = tasks.filter(**{lookup: moment for lookup, moment in times.items() if moment})
+    return tasks, bool(begin) or not (exact or wanted.all_others)
 
 
 def _rarest(exact: Mapping[str, Sequence[Any]], span: range) -> str | None:
-    """The first filter that few tasks pass."""
-    for column, values in exact.items():
-        some = _within(Task.objects.filter(**{f"{column}__in": values}), span)
-        if some.values("pk")[: FEW + 1].count() <= FEW:
-            return column
-    return None
+    """The first filter that few tasks pass; all are counted in one query."""
+    some = (
+        _within(Task.objects.filter(**{f"{column}__in": values}), span) for column, values in exact.items()
+    )
+    counts = [_Counted(tasks.order_by().values("pk")[: FEW + 1]) for tasks in some]
+    found = Task.objects.order_by().values_list(*counts)[:1] if counts else ()
+    return next(
+        (column for row in found for column, count in zip(exact, row, strict=True) if count <= FEW), None
+    )
+
+
+class _Counted(Subquery):
+    """How many rows a query has."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
 
 
 def _within(tasks: QuerySet[Task], ids: range) -> QuerySet[Task]:
     return tasks.filter(pk__gte=ids.start, pk__lt=ids.stop)
 
 
-def _composed(task_id: int) -> dt.datetime | None:
+def _composed(task_id: int, read: Sequence[Task]) -> dt.datetime | None:
+    """When the task was composed; when it is no more, the next one."""
+    if known := next((task.created_at for task in read if task.pk == task_id), None):
+        return known
     return Task.objects.filter(pk__gte=task_id).order_by("pk").values_list("created_at", flat=True).first()

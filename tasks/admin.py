@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Model, QuerySet
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -32,6 +33,7 @@ class ReadOnly(admin.ModelAdmin):
     """Seen by whoever may view the model; changed by nobody, superusers included."""
 
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each is a count of the whole table
     paginator = UncountedPaginator
     list_per_page = 50
     sortable_by = ()  # each list has the one order that an index gives
@@ -160,7 +162,6 @@ class CallbackAdmin(ReadOnly):
     list_display = ["id", "task_number", "received_at", "state", "seen", "remote_address", "problem"]
     list_filter = ["state"]
     search_fields = ["task_id"]
-    ordering = ["-received_at", "-id"]
     search_help_text = "The number of a task."
     date_hierarchy = "received_at"
     exclude = ["body"]
@@ -170,6 +171,12 @@ class CallbackAdmin(ReadOnly):
     def task_number(self, callback: Callback) -> int:
         return callback.task_id
 
+    def get_ordering(self, request: HttpRequest) -> list[str | Combinable]:
+        """Each an order that an index gives: the newest first, but of new ones the next to be settled."""
+        if request.GET.get("state__exact") == Callback.State.NEW:
+            return ["task_id", "id"]
+        return ["-id"] if request.GET.get("q") else ["-received_at", "-id"]
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Callback], search_term: str
     ) -> tuple[QuerySet[Callback], bool]:
@@ -177,8 +184,12 @@ class CallbackAdmin(ReadOnly):
         number = search_term.strip().removeprefix("#")
         if not number:
             return queryset, False
-        known = number.isdecimal() and len(number) <= 18
-        return (queryset.filter(task_id=number) if known else queryset.none()), False
+        if not (number.isdecimal() and len(number) <= 18):
+            return queryset.none(), False
+        found = queryset.filter(task_id=number)
+        # When nothing waits to be settled, as nearly always, an index has all of them in order.
+        waits = found.filter(state=Callback.State.NEW).exists()
+        return (found if waits else found.exclude(state=Callback.State.NEW)), False
 
 
 @admin.register(Profile)

@@ -73,7 +73,7 @@ class HistoryFilter(forms.Form):
                 exact[name] = [getattr(value, "pk", value)]
         if state := given.get("state"):
             exact["state"] = OPEN_STATES if state == OPEN else [state]
-        others = Q(has_failures=True) if given.get("failures") else Q()
+        others = Q()
         if text := given.get("text"):
             if (named := _named_exactly(text)) is not None:
                 exact = {"id": named} | exact
@@ -84,6 +84,7 @@ class HistoryFilter(forms.Form):
         return Wanted(
             exact=exact,
             others=others,
+            failures=given.get("failures", False),
             since=_midnight(since) if since and since > EARLIEST else None,
             until=_midnight(until + dt.timedelta(days=1)) if until and until < LATEST else None,
         )

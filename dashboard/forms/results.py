@@ -12,6 +12,7 @@ from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce
 from django.db.models.lookups import Exact, GreaterThanOrEqual, IContains, In, LessThan
 
+from dashboard.paging import following
 from dashboard.window import Part, Search
 from dashboard.words import NO_ANSWER
 from tasks.models import Result, Task
@@ -75,8 +76,8 @@ class ResultFilter(forms.Form):
         checks = Q(*(condition for name, condition in opaque.items() if name != served))
         match served:
             case "device":
-                since, following = self.cleaned_data["device"], _following(self.cleaned_data["device"])
-                order, until = ("device_id", "command_id"), (following,) if following else ()
+                since, end = self.cleaned_data["device"], following(self.cleaned_data["device"])
+                order, until = ("device_id", "command_id"), (end,) if end else ()
                 return Search([Part(results)], checks, order, (since,), until)
             case "status":
                 parts = [Part(results, ("status",), (status,)) for status in self.cleaned_data["status"]]
@@ -113,19 +114,8 @@ def _opaque(name: str) -> Any:
 
 def _begins(column: Column, device: str) -> Q:
     """By range, which unlike LIKE minds capitals and is served by an index on every database."""
-    device_id, following = column("device_id"), _following(device)
-    return Q(GreaterThanOrEqual(device_id, device)) & (
-        Q(LessThan(device_id, following)) if following else Q()
-    )
-
-
-def _following(text: str) -> str:
-    """The first text in order of code points that does not begin with ``text``; empty when there is none."""
-    text = text.rstrip(chr(0x10FFFF))
-    if not text:
-        return ""
-    following = ord(text[-1]) + 1
-    return text[:-1] + chr(0xE000 if 0xD800 <= following < 0xE000 else following)
+    device_id, end = column("device_id"), following(device)
+    return Q(GreaterThanOrEqual(device_id, device)) & (Q(LessThan(device_id, end)) if end else Q())
 
 
 def _contains(column: Column, text: str) -> Q:

@@ -27,7 +27,7 @@ def dates(changes: Any) -> dict[str, Any]:
             times = changes.model.objects.values_list(name, flat=True)
             first, last = times.order_by(name).first(), times.order_by(f"-{name}").first()
             years = range(first.year, last.year + 1) if first else ()
-            return {"show": True, "choices": [{"link": link(year), "title": year} for year in years]}
+            return {"show": True, "choices": [{"link": link(year), "title": str(year)} for year in years]}
         case [year]:
             months = ((month, dt.date(2000, month, 1)) for month in range(1, 13))
             choices = [{"link": link(year, month), "title": date_format(day, "F")} for month, day in months]
@@ -38,4 +38,4 @@ def dates(changes: Any) -> dict[str, Any]:
             return {"show": True, "back": {"link": link(year), "title": str(year)}, "choices": choices}
     year, month, day = chosen[:3]
     back = {"link": link(year, month), "title": date_format(dt.date(year, month, 1), "YEAR_MONTH_FORMAT")}
-    return {"show": True, "back": back, "choices": [{"title": day}]}
+    return {"show": True, "back": back, "choices": [{"title": str(day)}]}

@@ -20,7 +20,10 @@ from tasks.models import Application, Callback, Task
 from tasks.states import State
 
 SHOWN = 30
-"""Slots of each kind and waiting tasks that the board draws; platforms have ten."""
+"""Slots of each kind that the board draws; platforms have ten."""
+
+WAITING = 10
+"""Waiting tasks that a board names; the list of tasks has all of them."""
 
 settle_permission = permission_required("tasks.settle_task", raise_exception=True)
 
@@ -29,13 +32,15 @@ settle_permission = permission_required("tasks.settle_task", raise_exception=Tru
 @require_safe
 def queue(request: HttpRequest) -> HttpResponse:
     """Every application with its slots as a board, its budget, and its waiting tasks in their order."""
-    return page(
-        request, "queue", {"boards": [_board(each) for each in Application.objects.all()]}, fragment="queue"
-    )
+    stopped = domain.nobody_sends()
+    boards = [_board(each, stopped) for each in Application.objects.all()]
+    return page(request, "queue", {"boards": boards}, fragment="queue")
 
 
-def _board(application: Application) -> dict[str, object]:
-    held = [(task, domain.held_until(task)) for task in domain.holders(application)]
+def _board(application: Application, stopped: domain.Wait | None) -> dict[str, object]:
+    holders = domain.holders(application)
+    wait = stopped or domain.obstacle(application, holders)
+    held = [(task, domain.held_until(task)) for task in holders]
     free = max(application.unfinished_limit - len(held), 0)
     return {
         "application": application,
@@ -43,8 +48,8 @@ def _board(application: Application) -> dict[str, object]:
         "taken": len(held),
         "free": range(min(free, SHOWN)),
         "free_count": free,
-        "obstacle": domain.why_waiting(application),
-        "places": domain.places(application, SHOWN),
+        "obstacle": wait,
+        "places": domain.places(application, holders, wait, WAITING),
         "waiting": domain.waiting(application).count(),
         "used": budget.used(application),
     }

@@ -29,6 +29,9 @@ USUAL_MINUTES = 5.0
 
 RECENT = 20
 
+UNSHOWN = ("target", "paras", "tags", "platform_counts", "group_tag", "error_text")
+"""Columns that nobody needs who looks at many tasks that wait or run."""
+
 
 @dataclass(frozen=True)
 class Wait:
@@ -111,8 +114,11 @@ def call_wanted(application: Application) -> bool:
     return next_due(application) is not None and len(holders(application)) < application.unfinished_limit
 
 
-def obstacle(application: Application) -> Wait | None:
-    """What keeps the next task of this application from being sent; None when nothing does."""
+def obstacle(application: Application, held: list[Task] | None = None) -> Wait | None:
+    """What keeps the next task of this application from being sent; None when nothing does.
+
+    ``held`` is what ``holders`` gave, for who knows it already.
+    """
     now = clock.now()
     if application.failures and application.open_until and application.open_until > now:
         return Wait("platform unreachable", "the platform does not answer properly", application.open_until)
@@ -120,7 +126,7 @@ def obstacle(application: Application) -> Wait | None:
         return Wait("token refused", f"no token: {application.login_problem}", application.login_after)
     if application.full_until and application.full_until > now:
         return Wait("no free slot", "the platform says that it has no free place", application.full_until)
-    if len(holders(application)) >= application.unfinished_limit:
+    if len(holders(application) if held is None else held) >= application.unfinished_limit:
         words = f"all {application.unfinished_limit} places for unfinished tasks are taken"
         return Wait("no free slot", words)
     if until := budget.exhausted_until(application, submission=True):
@@ -128,22 +134,24 @@ def obstacle(application: Application) -> Wait | None:
     return None
 
 
-def why_waiting(application: Application) -> Wait | None:
-    """What keeps tasks waiting, as people are told it: nobody is there to send them, or the obstacle."""
+def nobody_sends() -> Wait | None:
+    """What keeps all tasks waiting: no worker is there to send them."""
     seen = health.worker_seen()
     if not health.is_gone(seen):
-        return obstacle(application)
+        return None
     since = f"since {seen:%Y-%m-%d %H:%M:%S} UTC" if seen else "yet"
     return Wait("no worker", f"no worker has looked for work {since}: see that one is running")
 
 
-def places(application: Application, most: int = 200) -> list[Place]:
-    """The queue as it stands: each task with its reason and the estimate of its start."""
+def places(application: Application, held: list[Task], wait: Wait | None, most: int = 200) -> list[Place]:
+    """The queue as it stands: each task with its reason and the estimate of its start.
+
+    ``held`` is what ``holders`` gave; ``wait`` is what ``nobody_sends`` or ``obstacle`` did, as people are told it.
+    """
     now = clock.now()
-    wait = why_waiting(application)
-    starts = _starts(application, wait, now)
+    starts = _starts(application, wait, now, held)
     found = []
-    for position, task in enumerate(waiting(application)[:most], 1):
+    for position, task in enumerate(waiting(application).defer(*UNSHOWN)[:most], 1):
         if task.due_at and task.due_at > now:
             words = task.reason if task.deferrals else "scheduled"
             found.append(Place(task, position, Wait("due at", words, task.due_at), task.due_at))
@@ -155,7 +163,9 @@ def places(application: Application, most: int = 200) -> list[Place]:
 
 def place_of(task: Task) -> Place | None:
     """One task's place, when it is among the first in the queue."""
-    return next((place for place in places(task.application) if place.task.pk == task.pk), None)
+    held = holders(task.application)
+    wait = nobody_sends() or obstacle(task.application, held)
+    return next((place for place in places(task.application, held, wait) if place.task.pk == task.pk), None)
 
 
 def usual_duration(application: Application) -> dt.timedelta:
@@ -169,11 +179,13 @@ def usual_duration(application: Application) -> dt.timedelta:
     return lengths[len(lengths) // 2] if lengths else dt.timedelta(minutes=USUAL_MINUTES)
 
 
-def _starts(application: Application, wait: Wait | None, now: dt.datetime) -> Iterator[dt.datetime]:
+def _starts(
+    application: Application, wait: Wait | None, now: dt.datetime, held: list[Task]
+) -> Iterator[dt.datetime]:
     """Estimated starts, one after another: every slot is free again after the usual duration."""
     usual = usual_duration(application)
     earliest = max(now, wait.until) if wait and wait.until else now
-    slots = [max(earliest, (task.submitted_at or now) + usual) for task in holders(application)]
+    slots = [max(earliest, (task.submitted_at or now) + usual) for task in held]
     slots += [earliest] * max(application.unfinished_limit - len(slots), 0)
     heapq.heapify(slots)
     while True:

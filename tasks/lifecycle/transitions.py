@@ -9,6 +9,7 @@ from django.db import transaction
 
 from tasks import clock
 from tasks.models import Request, Task, Transition
+from tasks.platform.outline import kept
 from tasks.states import FINAL, TRANSITIONS, State
 
 from . import queue
@@ -26,7 +27,7 @@ def begin(task: Task, reason: str, *, actor: User | None, body: str) -> None:
     """Save a new task with what will be sent for it and its first transition."""
     with transaction.atomic():
         task.save(force_insert=True)
-        Request.objects.create(task=task, body=body)
+        Request.objects.create(task=task, body=body, outline=kept(body))
         Transition.objects.create(task=task, to_state=task.state, reason=reason, actor=actor)
 
 

@@ -40,6 +40,12 @@ class Callback(models.Model):
         indexes = [
             models.Index(fields=["task", "id"], name="callback_new", condition=Q(state="NEW")),  # settling
             models.Index(fields=["received_at"], name="callback_by_time"),  # admin's dates
+            models.Index(  # admin, callbacks of a task; trimming. Costs receiving nothing, for new ones are not in it
+                fields=["task", "id"], name="callback_known", condition=~Q(state="NEW")
+            ),
+            models.Index(  # admin, callbacks set aside
+                fields=["-received_at", "-id"], name="callback_set_aside", condition=Q(state="QUARANTINED")
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["task", "body_sha256"], name="equal_bodies_share_a_row"),

@@ -13,6 +13,11 @@ class Request(models.Model):
 
     task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="request")
     body = models.TextField()
+    outline = models.TextField(
+        default="",
+        blank=True,
+        help_text="A long body for reading: with the middle of its device list left out.",
+    )
 
     def __str__(self) -> str:
         return f"request of task {self.task_id}"

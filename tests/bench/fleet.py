@@ -34,6 +34,10 @@ __all__ = ["BIG", "SMALL", "database", "using"]
 FOLDER = Path(os.environ.get("MUSTER_BENCH_DIR") or Path(tempfile.gettempdir()) / "muster-bench")
 MIGRATIONS = Path(__file__).parents[2] / "tasks" / "migrations"
 
+connections.databases.pop(
+    "inbox", None
+)  # callbacks in the same database: one to swap, and no page joins them
+
 
 def database(size: Size) -> BaseDatabaseWrapper:
     """A connection to the database of this size, which is made when there is none."""
@@ -62,18 +66,18 @@ def _file(size: Size, name: str) -> BaseDatabaseWrapper:
         for old in FOLDER.glob(f"muster_{size.name}_*"):
             old.unlink()
         unfinished = path.with_suffix(".part")
-        wrapper = _wrapper(str(unfinished))
+        wrapper = opened(str(unfinished))
         with using(wrapper), wrapper.cursor() as cursor:
             for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-400000"):
                 cursor.execute(f"PRAGMA {pragma}")
             _make(size, wrapper)
         wrapper.close()
         unfinished.rename(path)
-    return _wrapper(str(path))
+    return opened(str(path))
 
 
 def _server_database(size: Size, name: str) -> BaseDatabaseWrapper:
-    server = _wrapper("postgres")
+    server = opened("postgres")
     with server.cursor() as cursor:
         cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [f"muster_{size.name}_%"])
         known = {row[0] for row in cursor.fetchall()}
@@ -81,16 +85,17 @@ def _server_database(size: Size, name: str) -> BaseDatabaseWrapper:
             for old in known:
                 cursor.execute(f"DROP DATABASE {old}")
             cursor.execute(f"CREATE DATABASE {name}_part")
-            wrapper = _wrapper(f"{name}_part")
+            wrapper = opened(f"{name}_part")
             with using(wrapper):
                 _make(size, wrapper)
             wrapper.close()
             cursor.execute(f"ALTER DATABASE {name}_part RENAME TO {name}")
     server.close()
-    return _wrapper(name)
+    return opened(name)
 
 
-def _wrapper(name: str) -> BaseDatabaseWrapper:
+def opened(name: str) -> BaseDatabaseWrapper:
+    """A connection to the database of this name, with the settings of the default one."""
     options = connections["default"].settings_dict | {"NAME": name}
     return load_backend(options["ENGINE"]).DatabaseWrapper(options, "default")
 
@@ -111,7 +116,7 @@ def _make(size: Size, wrapper: BaseDatabaseWrapper) -> None:
     )
     with _without_indexes(wrapper):
         for model, columns, made in fleet.tables():
-            _load(wrapper, model, columns, made)
+            load(wrapper, model, columns, made)
         _load_results(wrapper, fleet)
     with wrapper.cursor() as cursor:
         for statement in wrapper.ops.sequence_reset_sql(no_style(), [Task]):
@@ -121,7 +126,7 @@ def _make(size: Size, wrapper: BaseDatabaseWrapper) -> None:
     sys.stdout.write(f"made {wrapper.settings_dict['NAME']} in {time.monotonic() - start:.0f} s\n")
 
 
-def _load(
+def load(
     wrapper: BaseDatabaseWrapper,
     model: type[models.Model],
     columns: tuple[str, ...],
@@ -152,7 +157,7 @@ SERIES = """
 RESULTS = """
     INSERT INTO tasks_result ({names})
     SELECT task, device, CASE status WHEN '' THEN '' ELSE {task} || device END, status,
-           CASE status WHEN '' THEN NULL ELSE '{{"v":1}}' END, CASE status WHEN '' THEN '' ELSE 'push' END,
+           CASE status WHEN '' THEN NULL ELSE {detail} END, CASE status WHEN '' THEN '' ELSE 'push' END,
            CASE status WHEN '' THEN NULL ELSE at END, CASE status WHEN '' THEN NULL ELSE at END,
            CASE WHEN status IN ('', 'DELIVERED') THEN NULL ELSE at END{rest}
     FROM (SELECT task, n, {device} AS device, {at} AS at,
@@ -177,10 +182,12 @@ def _load_results(wrapper: BaseDatabaseWrapper, fleet: Fleet) -> None:
         hexed.format(8, "n * (4294967295 / many)"),
         hexed.format(12, "n * 2654435761 %% 281474976710656"),
     )
+    detail = """'{"v":1}'"""
     statement = RESULTS.format(
         names=", ".join((*rows.RESULT, *(field.column for field in others))),
         rest="".join(", %s" for _ in others),
         task=hexed.format(8, "task"),
+        detail=detail if wrapper.vendor == "sqlite" else f"CAST({detail} AS jsonb)",
         device=f"{first} || '-91a3-4c44-9a0c-' || {last}",
         at=at,
         statuses=" ".join(f"WHEN {dice} THEN '{status}'" for dice, status in enumerate(rows.STATUSES)),

@@ -1,6 +1,6 @@
 """Every page that lists or counts, with a hundred rows and with a million tasks and ten million results.
 
-Server time through Django's test client, in turns; the same number of queries, and a 95th percentile of at most
+Server time through Django's test client, in turns; no more queries, and a 95th percentile of at most
 GOAL milliseconds. Beside them what the same rows cost with OFFSET and COUNT(*).
 """
 
@@ -43,7 +43,7 @@ HISTORY: tuple[tuple[str, str], ...] = (
     ("target that nothing has", "target_type=Broadcast"),
     ("command", "method=CLOSE"),
     ("with failed devices", "failures=on"),
-    ("one day", "since=2025-06-01&until=2025-06-01"),
+    ("one day", "since={day}&until={day}"),
     ("until a day long ago", "until=2025-06-01"),
     ("from a day, last page", "since=2025-06-01&before={middle}"),
     ("a year, complete", "since=2025-01-01&until=2025-12-31&state=COMPLETE"),
@@ -69,13 +69,27 @@ OTHERS: tuple[tuple[str, str], ...] = (
     ("task of 1,000,000 listed ids", "/tasks/{listed}/"),
     ("its timeline with the request", "/tasks/{listed}/timeline/"),
     ("results of 4,000,000", "/tasks/{giant}/results/"),
-    ("results in the middle", "/tasks/{giant}/results/?before={middle_result}"),
-    ("results, last page", "/tasks/{giant}/results/?before={last_result}"),
+    ("its pictures", "/tasks/{giant}/answers/"),
+    ("its report", "/tasks/{giant}/report/"),
+    ("its rerun page", "/tasks/{giant}/rerun/"),
+    ("results in the middle", "/tasks/{giant}/results/?after={middle_result}"),
+    ("results, last page", "/tasks/{giant}/results/?after={last_result}"),
     ("results, failed", "/tasks/{giant}/results/?status=FAILED"),
     ("results, no answer", "/tasks/{giant}/results/?status=none"),
     ("results, a status none has", "/tasks/{giant}/results/?status=CANCELED"),
     ("results, beginning of a device id", "/tasks/{giant}/results/?device={device}"),
     ("results, device id nobody has", "/tasks/{giant}/results/?device=zzzz"),
+    ("results, failed, in the middle", "/tasks/{giant}/results/?status=FAILED&after={middle_result}"),
+    ("results, failed or timed out", "/tasks/{giant}/results/?status=FAILED&status=TIMEOUT"),
+    ("results, text that none has", "/tasks/{giant}/results/?text=nothingatall"),
+    ("results, failed, text that none has", "/tasks/{giant}/results/?status=FAILED&text=nothingatall"),
+    ("results, an error code", "/tasks/{giant}/results/?error_code=1"),
+    ("results, not on the list", "/tasks/{giant}/results/?flag=unexpected"),
+    ("results, contradicted", "/tasks/{giant}/results/?flag=conflict"),
+    ("results, polled: none", "/tasks/{giant}/results/?source=poll"),
+    ("a device across tasks", "/devices/?id={device_id}"),
+    ("a device that none is", "/devices/?id=zzzz"),
+    ("composer", "/compose/"),
     ("queue", "/queue/"),
     ("attention", "/attention/"),
     ("catalogue", "/catalogue/"),
@@ -103,6 +117,7 @@ OTHERS: tuple[tuple[str, str], ...] = (
     ("audit, attempts of a task", "/admin/tasks/attempt/?q={giant}"),
     ("audit, callbacks", "/admin/tasks/callback/"),
     ("audit, callbacks set aside", "/admin/tasks/callback/?state__exact=QUARANTINED"),
+    ("audit, callbacks that wait", "/admin/tasks/callback/?state__exact=NEW"),
     ("audit, callbacks of a year", "/admin/tasks/callback/?received_at__year=2025"),
     ("audit, callbacks of the giant", "/admin/tasks/callback/?q={giant}"),
     ("audit, devices", "/admin/tasks/device/"),
@@ -114,7 +129,7 @@ OTHERS: tuple[tuple[str, str], ...] = (
 def run() -> None:
     logging.disable(logging.CRITICAL)
     sites = [Site(database(size), size) for size in (SMALL, BIG)]
-    line("page", "100 rows -> 10,000,000, median ms", "p95 <= 100 ms, same queries")
+    line("page", "100 rows -> 10,000,000, median ms", "p95 <= 100 ms, no more queries")
     slow = 0
     for words, query in HISTORY:
         slow += _compare(f"tasks, {words}", f"/tasks/?{query}", sites)
@@ -142,12 +157,13 @@ class Site:
                 Result.objects.filter(task=fleet.giant_task).order_by("id").values_list("id", flat=True)
             )
             first = of_giant[0]
+            middle = Task.objects.get(pk=size.tasks // 2)
             device = Result.objects.get(pk=first + size.giant // 2).device_id
         self.filled_in = {
             "middle": size.tasks // 2, "application": applications[3], "busy": people[1], "rare": people[-1],
             "giant": fleet.giant_task, "listed": fleet.listed_task, "middle_result": first + size.giant // 2,
             "last_result": first + size.giant - 50, "device": device[:5], "device_id": device,
-            "deep": min(200, max(size.tasks // 50, 1)),
+            "deep": min(200, max(size.tasks // 50, 1)), "day": f"{middle.created_at:%Y-%m-%d}",
         }  # fmt: skip
 
     def get(self, path: str) -> float:
@@ -177,7 +193,7 @@ def _compare(words: str, path: str, sites: list[Site]) -> bool:
             break  # it has missed anyway
     few, many = (statistics.median(spent) for spent in times)
     p95 = sorted(times[1])[int(len(times[1]) * 0.95) - 1]
-    met = p95 <= GOAL
+    met = p95 <= GOAL and queries[1] <= queries[0]
     line(
         words,
         f"{few:6.1f} -> {many:6.1f}  x{many / few:.1f}",

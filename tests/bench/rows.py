@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks import models
+from tasks.platform.outline import kept
 from tasks.targets import TargetType
 
 Row = tuple[Any, ...]
@@ -29,7 +30,7 @@ class Size:
     running: int
 
 
-SMALL = Size("small", 100, 100, 100, (1, 100), (20, 5), devices=100, queued=5, running=12)
+SMALL = Size("small", 100, 100, 100, (1, 100), (20, 5), devices=100, queued=36, running=12)
 BIG = Size(
     "big", 1_000_000, 4_000_000, 1_000_000, (20, 100_000), (30_000, 100), devices=1_000_000, queued=5_000, running=120
 )  # fmt: skip
@@ -42,7 +43,7 @@ NAMES = (
     "读取水表 {} 号线", "Street lights off, line {}", "Нічний режим {}", "Meter clock sync {}",
 )  # fmt: skip
 RARE = "Лічильник перевірка"
-"""The name of every 200,000th task."""
+"""The name of five tasks."""
 
 KINDS = (
     *[TargetType.DEVICE_LIST] * 12, *[TargetType.GROUP_LIST] * 4, *[TargetType.DEVICE_TYPE] * 2,
@@ -102,21 +103,16 @@ class Fleet:
         self.state = functools.cache(self._state)
 
     def tables(self) -> list[tuple[type[Any], tuple[str, ...], Iterator[Row]]]:
-        tables = [
+        numbers = range(1, self.size.tasks + 1)
+        bodies = ((n, body, kept(body)) for n in numbers for body in [self._body(n)])
+        return [
+            (models.Task, TASK, self._tasks()),
+            (models.Request, ("task_id", "body", "outline"), bodies),
             (models.Transition, TRANSITION, self._transitions()),
             (models.Attempt, ATTEMPT, self._attempts()),
             (models.Callback, CALLBACK, self._callbacks()),
             (models.Device, DEVICE, self._devices()),
         ]
-        if hasattr(models, "Request"):
-            bodies = ((n, self._body(n)) for n in range(1, self.size.tasks + 1))
-            return [
-                (models.Task, TASK, self._tasks()),
-                (models.Request, ("task_id", "body"), bodies),
-                *tables,
-            ]
-        whole = ((*row, self._body(row[0])) for row in self._tasks())
-        return [(models.Task, (*TASK, "request_body"), whole), *tables]
 
     def shares(self) -> Iterator[tuple[int, int, str, int]]:
         """Task, its number of results, its day, and 1 when it still runs."""
@@ -146,16 +142,16 @@ class Fleet:
             return "QUEUED"
         if newest < self.size.queued + self.size.running or n in (self.giant_task, self.listed_task):
             return "RUNNING"
-        return "UNCONFIRMED" if newest % (self.size.tasks // 20) == 7 else FINISHED[n * 40503 % 65536 % 100]
+        return "UNCONFIRMED" if newest % (self.size.tasks // 20) == 3 else FINISHED[n * 40503 % 65536 % 100]
 
     def _author(self, n: int) -> int:
         """A third by one busy person, the rest by 37; one composed very little."""
-        if n % 50_000 == 11:
+        if n % (self.size.tasks // 20) == 1:
             return self.people[-1]
         return self.people[1] if n % 3 == 0 else self.people[2 + n * 7919 % 1013 % 37]
 
     def _name(self, n: int) -> str:
-        return RARE if n % 200_000 == 0 else NAMES[_dice(n) % 8].format(n)
+        return RARE if n % max(self.size.tasks // 5, 1) == 0 else NAMES[_dice(n) % 8].format(n)
 
     def _expected(self, n: int) -> int:
         return self.of_results.get(n) or 10 + n % 90
@@ -182,7 +178,7 @@ class Fleet:
     def _body(self, n: int) -> str:
         service, method = COMMANDS[_dice(n) % 6]
         ids = ""
-        if n == self.listed_task and hasattr(models, "Request"):  # as a column of Task it slows every list
+        if n == self.listed_task:
             ids = ",".join(f'"{device_id(i, self.size.listed)}"' for i in range(self.size.listed))
             ids = f'"deviceList":[{ids}],'
         return (
@@ -220,7 +216,7 @@ class Fleet:
     def _callbacks(self) -> Iterator[Row]:
         for n in range(self.size.tasks):
             body = f'{{"deviceId":"{n:08x}","commandId":"c{n}","result":{{"resultCode":"SENT"}}}}'
-            state = "QUARANTINED" if n % 10_000 == 9 else "SETTLED"
+            state = "QUARANTINED" if n % (self.size.tasks // 100) == 0 else "SETTLED"
             task = self.giant_task if n % 2 else 1 + n
             yield (task, body.encode(), f"{n:064x}", f"10.0.0.{n % 250}", self.at(1 + n), state)
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from dashboard.forms.compose_fields import TARGET_FIELDS
 from tasks.models import Application, DeviceList, Draft, Profile, Task
@@ -527,6 +529,34 @@ def test_many_bad_lines_stay_on_the_server_and_can_be_downloaded(desk: Client, t
     assert csv[1].startswith("1,'=bad")
     refused = desk.post("/compose/", fields(page).posted | {"review": "1"})
     assert refused.status_code == 422
+
+
+def test_a_kept_list_is_not_read_again_until_it_is_sent(
+    desk: Client, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it is: what is typed in other fields, the preview and the confirm page know its beginning."""
+    ids = [f"device-{number}" for number in range(30)]
+    page = desk.post("/compose/", typed(device_ids="\n".join(ids)))
+    posted = fields(page).posted
+    whole = DeviceList.ids.fget  # type: ignore[attr-defined]
+    reads: list[str] = []
+    monkeypatch.setattr(DeviceList, "ids", property(lambda kept: reads.append("read") or whole(kept)))
+    with CaptureQueriesContext(connection) as queries:
+        desk.post("/compose/preview/", posted | {"name": ["Other"]})
+        again = desk.post("/compose/", posted | {"target_type": ["Broadcast"]})
+        back = desk.post("/compose/", fields(again).posted | {"target_type": ["DeviceList"]})
+        address = desk.post("/compose/", posted | {"review": "1"})["Location"]
+        confirm = desk.get(address)
+    assert (reads, [each["sql"] for each in queries if '"tasks_devicelist"."text"' in each["sql"]]) == (
+        [],
+        [],
+    )
+    for answer in (back, confirm):
+        assert preview_of(answer)["param"]["deviceList"] == [*ids[:5], "… and 25 more"]
+        assert "30 devices" in words(answer)
+    desk.post(address)
+    assert reads == ["read"]
+    assert json.loads(Task.objects.get().request_body)["param"]["deviceList"] == ids
 
 
 # Confirm

@@ -6,9 +6,12 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dashboard.forms import device_ids
 from dashboard.forms.device_ids import Parsed, parse_text
+from tasks.platform import wire
 
 
 def parse_file(name: str, data: bytes) -> Parsed:
@@ -65,6 +68,50 @@ def test_a_csv_file_gives_its_column_of_ids_or_else_the_first(data: bytes) -> No
 @pytest.mark.parametrize("data", [b"a\nb", b"\xef\xbb\xbfa b", "a\nb".encode("utf-16"), b"a,b", b"a;\r\nb;"])
 def test_a_text_file_is_read_as_if_it_were_pasted(data: bytes) -> None:
     assert parse_file("fleet.txt", data).ids == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "deviceId\tplace\r\na\tHall 1\r\nb\tHall 2\r\n".encode("utf-16"),  # Excel's Unicode text
+        b"place;Device Id\n1;a\n2;b\n",
+        b"\n\nname,DEVICE_ID\nx,a\n\ny,b",
+    ],
+)
+def test_a_table_with_headings_gives_its_column_whatever_the_file_is_called_and_also_when_it_is_pasted(
+    data: bytes,
+) -> None:
+    parsed = parse_file("fleet.txt", data)
+    assert (parsed.ids, parsed.bad, parsed.problem) == (["a", "b"], [], "")
+    encoding = "utf-16" if data.startswith(b"\xff") else "utf-8"
+    assert parse_text(data.decode(encoding)).ids == ["a", "b"]
+
+
+def test_of_very_many_bad_lines_the_first_are_kept_and_all_counted() -> None:
+    lines = [f"bad\x07{number}" for number in range(device_ids.MOST_BAD + 5)]
+    parsed = parse_text("\n".join(["good", *lines]))
+    assert parsed.ids == ["good"]
+    assert parsed.bad_count == len(lines)
+    assert [line.number for line in parsed.bad] == list(range(2, device_ids.MOST_BAD + 2))
+    assert parsed.text == ""
+
+
+def test_line_numbers_go_on_from_chunk_to_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_ids, "CHUNK", 3)
+    lines = ["a", "", "b c", "d", "bad\x07", "e, f", "", "", "", "bad\x08", "a"]
+    for parsed in (parse_text("\n".join(lines)), parse_file("f.txt", "\r\n".join(lines).encode())):
+        assert parsed.ids == ["a", "b", "c", "d", "e", "f"]
+        assert bad(parsed) == [(5, "bad\x07"), (10, "bad\x08")]
+        assert parsed.duplicates == 1
+        assert parsed.text.split("\n")[4] == "bad\x07"
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), max_size=30))
+def test_many_ids_are_checked_by_the_rule_for_one(words: list[str]) -> None:
+    """Texts of letters that no font knows are good too, but need the closer look."""
+    problems = any(map(wire.device_id_problem, words))
+    assert wire.are_device_ids(words) == (not problems) or not "".join(words).isprintable()
+    assert not (wire.are_device_ids(words) and problems)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 import csv
 import datetime as dt
+import html
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from dashboard import finding
 from dashboard.paging import keyset
 from tasks.models import Application, Task
 from tasks.states import MEANING, State
@@ -195,6 +198,74 @@ def test_the_list_renews_itself_only_on_its_first_page_while_something_moves(
     assert 'hx-trigger="every 3s"' not in text_of(desk.get("/tasks/", {"before": moving.pk + 60}))
     Task.objects.update(state=State.COMPLETE)
     assert 'hx-trigger="every 3s"' not in text_of(desk.get("/tasks/"))
+
+
+def test_a_live_list_backs_off_while_nothing_changes(desk: Client, site_app: Application) -> None:
+    moving = TaskFactory(application=site_app, state=State.RUNNING)
+    waits = []
+    page = text_of(desk.get("/tasks/?state=open"))
+    for _ in range(9):
+        link = html.unescape(re.search(r'hx-get="(/tasks/\?[^"]*)" hx-trigger="every (\d+)s"', page)[1])  # type: ignore[index]
+        waits.append(int(re.search(r'hx-trigger="every (\d+)s"', page)[1]))  # type: ignore[index]
+        page = text_of(desk.get(link, HTTP_HX_REQUEST="true"))
+    assert waits == [3, 4, 6, 9, 13, 19, 28, 30, 30]
+    assert "state=open" in link
+    Task.objects.filter(pk=moving.pk).update(counts={"SUCCESSFUL": 1})
+    assert 'hx-trigger="every 3s"' in text_of(desk.get(link, HTTP_HX_REQUEST="true"))
+
+
+def test_what_a_renewal_carries_is_in_no_link(desk: Client, site_app: Application) -> None:
+    TaskFactory.create_batch(60, application=site_app, state=State.RUNNING)
+    page = text_of(desk.get("/tasks/?text=task&seen=x&waited=9", HTTP_HX_REQUEST="true"))
+    for link in re.findall(r'href="(\?[^"]*)"', page):
+        assert "seen" not in link
+        assert "text=task" in link
+
+
+def test_a_search_that_found_nothing_yet_goes_on_by_itself_and_says_how_far_it_is(
+    desk: Client, site_app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "REACH", 4)
+    TaskFactory(application=site_app, name="needle")
+    TaskFactory.create_batch(9, application=site_app, name="hay")
+    page = desk.get("/tasks/?text=needle")
+    steps = 0
+    while not names(page):
+        assert "Searching" in words(page)
+        assert "No task passes these filters back to" in words(page)
+        assert 'hx-trigger="load"' in text_of(page)
+        link = re.search(r'hx-get="(/tasks/[^"]*)"\s+hx-trigger="load"', text_of(page))[1]  # type: ignore[index]
+        page = desk.get(html.unescape(link), HTTP_HX_REQUEST="true")
+        steps += 1
+    assert (names(page), steps) == (["needle"], 2)
+    nothing = desk.get("/tasks/?text=nothing&before=3")
+    assert "No task passes these filters" in words(nothing)
+    assert 'hx-trigger="load"' not in text_of(nothing)
+
+
+def test_the_list_says_how_many_pass(
+    desk: Client, tasks: dict[str, Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "5 tasks" in words(desk.get("/tasks/"))
+    assert "2 tasks" in words(desk.get("/tasks/?text=alpha"))
+    monkeypatch.setattr(finding, "MOST_COUNTED", 3)
+    assert "More than" in words(desk.get("/tasks/"))
+
+
+def test_a_task_is_found_by_its_command_and_by_its_failed_devices(
+    desk: Client, site_app: Application
+) -> None:
+    TaskFactory(application=site_app, name="opens", ask={"command": {"method": "OPEN"}})
+    for status in ("FAILED", "TIMEOUT", "EXPIRED", "CANCELED", "SUCCESSFUL", "DELIVERED"):
+        TaskFactory(application=site_app, name=status, counts={status: 1, "": 3})
+    assert names(desk.get("/tasks/?method=OPEN")) == ["opens"]
+    assert names(desk.get("/tasks/?method=OPE")) == []
+    assert names(desk.get("/tasks/?failures=on")) == ["CANCELED", "EXPIRED", "TIMEOUT", "FAILED"]
+    assert names(desk.get("/tasks/?failures=on&text=OUT")) == ["TIMEOUT"]
+    failed = Task.objects.get(name="FAILED")
+    failed.counts = {"SUCCESSFUL": 1}
+    failed.save(update_fields=["counts"])
+    assert "FAILED" not in names(desk.get("/tasks/?failures=on"))
 
 
 def test_a_fragment_is_what_the_page_holds(desk: Client, tasks: dict[str, Task]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from dashboard.request_text import readable
+from tasks.models import Request
+from tasks.platform import outline
 from tasks.targets import TargetType
 from tests.factories import TaskFactory
 
@@ -21,8 +23,12 @@ def test_a_short_request_is_shown_as_it_is_sent(kind: TargetType) -> None:
     assert json.loads(readable(task)) == json.loads(task.masked(task.request_body))
 
 
+@pytest.mark.parametrize("long", [0, outline.LONG])
 @pytest.mark.parametrize("count", [1, 4, 5, 6, 7, 300])
-def test_of_a_long_list_the_first_ids_and_the_number_of_the_others_are_shown(count: int) -> None:
+def test_of_a_long_list_the_first_ids_and_the_number_of_the_others_are_shown(
+    count: int, long: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outline, "LONG", long)
     ids = [*TRICKY, *(f"device-{number}" for number in range(300))][:count]
     task = TaskFactory(devices=ids, ask={"command": {"paras": {"deviceList": ["x", "y"], "b": ['"],"']}}})
     shown = json.loads(readable(task))
@@ -39,3 +45,15 @@ def test_a_million_ids_are_cut_short_in_no_time() -> None:
     start = time.perf_counter()
     assert "… and 199,995 more" in readable(task)
     assert time.perf_counter() - start < 0.5
+
+
+def test_a_million_ids_are_not_even_read() -> None:
+    task = TaskFactory(devices=[f"device-{number}" for number in range(20_000)])
+    Request.objects.filter(task=task).update(body="whatever it was")
+    assert "… and 19,995 more" in readable(task)
+
+
+def test_a_request_of_before_outlines_were_kept_is_shown_too() -> None:
+    task = TaskFactory(devices=[f"device-{number}" for number in range(20_000)])
+    Request.objects.filter(task=task).update(outline="")
+    assert "… and 19,995 more" in readable(task)

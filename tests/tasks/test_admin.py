@@ -233,3 +233,25 @@ def test_no_secret_is_in_the_admin_log(client, data, admin):
     client.post(page, posted(secret="canary-new", key_passphrase="canary-new-2"))
     assert LogEntry.objects.count() == 1
     assert "canary" not in json.dumps(list(LogEntry.objects.values()), default=str)
+
+
+def test_callbacks_are_listed_newest_first_and_those_that_wait_in_the_order_of_settling(
+    client, data, auditor
+):
+    task = data[0]
+    first = task.callbacks.get()
+    others = CallbackFactory.create_batch(2, task=task)
+    Callback.objects.filter(task=task).update(state=Callback.State.SETTLED)
+
+    def listed(query):
+        return [
+            row.pk for row in client.get(address(Callback, "changelist") + query).context["cl"].result_list
+        ]
+
+    client.force_login(auditor)
+    newest_first = [others[1].pk, others[0].pk, first.pk]
+    assert listed(f"?q={task.pk}") == newest_first
+    assert listed(f"?q={task.pk}&state__exact=SETTLED") == newest_first
+    assert listed("?state__exact=NEW") == [other.callbacks.get().pk for other in data[1:]]
+    waits = CallbackFactory(task=task)
+    assert listed(f"?q=%23{task.pk}") == [waits.pk, *newest_first]

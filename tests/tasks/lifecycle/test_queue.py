@@ -243,7 +243,7 @@ def test_places_are_numbered_and_have_their_own_reasons(application, times):
     due = TaskFactory(application=application)
     first = TaskFactory(application=application, priority=1)
     TaskFactory()
-    places = queue.places(application)
+    places = queue.places(application, [], queue.obstacle(application))
     assert [(place.position, place.task.pk) for place in places] == [
         (1, first.pk),
         (2, scheduled.pk),
@@ -254,7 +254,7 @@ def test_places_are_numbered_and_have_their_own_reasons(application, times):
     assert waits[1:3] == [("due at", "scheduled"), ("due at", "nobody was there")]
     assert waits[0] == waits[3] == ("next", "a worker takes it as soon as one is free")
     assert [place.start for place in places[1:3]] == [scheduled.due_at, tried.due_at]
-    assert [place.position for place in queue.places(application, most=2)] == [1, 2]
+    assert [place.position for place in queue.places(application, [], None, most=2)] == [1, 2]
 
 
 def test_starts_are_estimated_from_how_long_tasks_usually_take(application, times):
@@ -273,7 +273,10 @@ def test_starts_are_estimated_from_how_long_tasks_usually_take(application, time
     filled(application, 1, submitted_at=times.now - dt.timedelta(minutes=60))
     for _ in range(4):
         TaskFactory(application=application)
-    starts = [(place.start - times.now).total_seconds() for place in queue.places(application)]
+    starts = [
+        (place.start - times.now).total_seconds()
+        for place in queue.places(application, queue.holders(application), None)
+    ]
     assert starts == [0, 60, 120, 180]
 
 
