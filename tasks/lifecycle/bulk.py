@@ -15,6 +15,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 Rows = Sequence[tuple[Any, ...]]
 
+LOCK_SECONDS = 0.05
+"""How long a transaction should take: on SQLite every other writer waits for it."""
+LEAST = 500
+"""Rows of the shortest transaction."""
+
+
+def next_size(rows: int, seconds: float, most: int) -> int:
+    """How many rows the next transaction should have, after one with ``rows`` took so long."""
+    return min(max(int(rows * LOCK_SECONDS / max(seconds, 0.001)), LEAST), most)
+
 
 def among(column: str, values: Sequence[Any], using: BaseDatabaseWrapper) -> tuple[str, Any]:
     """``column`` is one of ``values``, as SQL and its one parameter: Django's own takes longer to build than to run."""

@@ -296,14 +296,14 @@ def test_q11_a_callback_that_always_fails_is_put_aside_and_the_others_go_on(monk
 
 
 def test_q11_what_only_the_database_refuses_is_put_aside_too(monkeypatch):
-    real = SETTLE.apply
+    real = SETTLE.merge
 
-    def refuse(task, observations):
-        if any(seen.device_id == "poison" for seen in observations):
+    def refuse(task, news):
+        if "poison" in news:
             raise ValueError("no such thing")
-        real(task, observations)
+        real(task, news)
 
-    monkeypatch.setattr(SETTLE, "apply", refuse)
+    monkeypatch.setattr(SETTLE, "merge", refuse)
     task = running()
     push(task, body("d1"), body("poison"), body("d2"))
     settle(task.pk)
@@ -314,7 +314,7 @@ def test_trouble_of_the_database_is_no_callbacks_fault(monkeypatch):
     task = running()
     push(task, body("d1"))
     with monkeypatch.context() as patch:
-        patch.setattr(SETTLE, "apply", fail)
+        patch.setattr(SETTLE, "merge", fail)
         for _ in range(10):
             with pytest.raises(OperationalError):
                 settle(task.pk)
