@@ -104,7 +104,11 @@ def _write(task: Task, before: Sequence[Share], after: Sequence[Share]) -> None:
 
 
 def _changes(before: Sequence[Share], after: Sequence[Share]) -> dict[tuple[str, ...], list[tuple[Any, ...]]]:
-    """The changed rows by which of their columns changed."""
+    """The changed rows by which of their columns are to be written.
+
+    PostgreSQL writes a row anew with all that points to it, so there it is all columns: one statement, not twelve.
+    """
+    together = connection.vendor == "postgresql"
     was = {share.id: share for share in before}
     changes: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
     for share in after:
@@ -114,7 +118,7 @@ def _changes(before: Sequence[Share], after: Sequence[Share]) -> dict[tuple[str,
         differing = [
             (column, value)
             for column, value, kept in zip(COLUMNS, columns_of(share), columns_of(old), strict=True)
-            if value != kept
+            if together or value != kept
         ]
         columns, values = zip(*differing, strict=True)
         changes[columns].append((*values, share.id))
