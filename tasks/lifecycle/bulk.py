@@ -7,6 +7,7 @@ SQLite runs a prepared statement for each row. PostgreSQL takes one statement wi
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,38 @@ from django.db import connection, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Rows = Sequence[tuple[Any, ...]]
+
+LOCK_SECONDS = 0.05
+"""How long a transaction should take: on SQLite every other writer waits for it."""
+PAUSE_SECONDS = 0.01
+"""How long nobody of ours holds the lock after that."""
+LEAST = 500
+"""Rows of the shortest transaction."""
+
+
+def next_size(rows: int, seconds: float, most: int) -> int:
+    """How many rows the next transaction should have, after one with ``rows`` took so long."""
+    return min(max(int(rows * LOCK_SECONDS / max(seconds, 0.001)), LEAST), most)
+
+
+def let_others_write() -> None:
+    """Call between transactions in a row: SQLite's lock goes to whoever asks just then, others try now and then."""
+    if connection.vendor == "sqlite":
+        time.sleep(PAUSE_SECONDS)
+
+
+def widen_cache() -> None:
+    """SQLite's usual 2 MB hold a fraction of the pages that a batch touches."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA cache_size = -65536")
+
+
+def analyze(model: type[models.Model]) -> None:
+    """Let PostgreSQL know how many rows there are: until it does, it reads the whole table for some of them."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {_table(model)}")
 
 
 def among(column: str, values: Sequence[Any], using: BaseDatabaseWrapper) -> tuple[str, Any]:

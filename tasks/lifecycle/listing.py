@@ -26,6 +26,8 @@ def list_devices(task_id: int, *, until: float | None = None) -> bool:
     while _list_chunk(task_id, ids):
         if until is not None and time.monotonic() > until:
             return False
+    if len(ids) > CHUNK:
+        bulk.analyze(Result)
     return True
 
 

@@ -19,16 +19,33 @@ from . import bulk
 from .findings import Finding, Observation, finding, join, naive
 from .shares import COLUMNS, Share, columns_of, settled
 
-__all__ = ["Observation", "apply"]
+__all__ = ["News", "Observation", "apply", "merge", "reduced"]
+
+News = dict[str, dict[str, Finding]]
+"""Device -> command -> what is new of it."""
 
 
 def apply(task: Task, observations: Iterable[Observation]) -> None:
-    """Merge ``observations`` into the task's results, counts and tallies; without effect when they already are.
+    """Merge ``observations`` into the task's results, counts and tallies. Call with the task's row locked."""
+    merge(task, reduced(observations))
+
+
+def reduced(observations: Iterable[Observation]) -> News:
+    """What the observations amount to. No lock is needed for it."""
+    news: News = defaultdict(dict)
+    for seen in observations:
+        of_device, found = news[seen.device_id], finding(seen)
+        known = of_device.get(seen.command_id)
+        of_device[seen.command_id] = join(known, found) if known else found
+    return news
+
+
+def merge(task: Task, news: News) -> None:
+    """Merge into the task's results, counts and tallies; without effect when they already are.
 
     Call with the task's row locked. Only what changes is written, and only its changed columns: a database then
     leaves the indexes of all others alone.
     """
-    news = _reduced(observations)
     if not news or task.results_pruned_at:
         return
     by_list = task.target_type == TargetType.DEVICE_LIST
@@ -39,16 +56,6 @@ def apply(task: Task, observations: Iterable[Observation]) -> None:
         for share in settled(before.get(device_id, ()), device_id, of_device, by_list=by_list)
     ]
     _write(task, [share for shares in before.values() for share in shares], after)
-
-
-def _reduced(observations: Iterable[Observation]) -> dict[str, dict[str, Finding]]:
-    """What is new of each device's commands."""
-    news: dict[str, dict[str, Finding]] = defaultdict(dict)
-    for seen in observations:
-        of_device, found = news[seen.device_id], finding(seen)
-        known = of_device.get(seen.command_id)
-        of_device[seen.command_id] = join(known, found) if known else found
-    return news
 
 
 def _read(task: Task, device_ids: list[str]) -> dict[str, Sequence[Share]]:
@@ -97,7 +104,11 @@ def _write(task: Task, before: Sequence[Share], after: Sequence[Share]) -> None:
 
 
 def _changes(before: Sequence[Share], after: Sequence[Share]) -> dict[tuple[str, ...], list[tuple[Any, ...]]]:
-    """The changed rows by which of their columns changed."""
+    """The changed rows by which of their columns are to be written.
+
+    PostgreSQL writes a row anew with all that points to it, so there it is all columns: one statement, not twelve.
+    """
+    together = connection.vendor == "postgresql"
     was = {share.id: share for share in before}
     changes: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
     for share in after:
@@ -107,7 +118,7 @@ def _changes(before: Sequence[Share], after: Sequence[Share]) -> dict[tuple[str,
         differing = [
             (column, value)
             for column, value, kept in zip(COLUMNS, columns_of(share), columns_of(old), strict=True)
-            if value != kept
+            if together or value != kept
         ]
         columns, values = zip(*differing, strict=True)
         changes[columns].append((*values, share.id))

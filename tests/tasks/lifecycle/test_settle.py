@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tasks import lifecycle
 from tasks.lifecycle import Arrival, settle
+from tasks.lifecycle.bulk import LEAST, next_size
 from tasks.lifecycle.listing import CHUNK, list_devices
 from tasks.lifecycle.results import apply
 from tasks.models import Callback, Result, Tally, Task
@@ -246,6 +247,39 @@ def test_a_bell_without_news_writes_nothing(django_assert_max_num_queries):
         settle(task.pk)
 
 
+# Others
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite has one lock for all who write")
+def test_other_writers_get_in_between_the_transactions_of_one_batch(monkeypatch):
+    """And so do they while a list is listed."""
+    monkeypatch.setattr("tasks.lifecycle.bulk.LOCK_SECONDS", 0)
+    monkeypatch.setattr("tasks.lifecycle.bulk.LEAST", 20)
+    monkeypatch.setattr("tasks.lifecycle.listing.CHUNK", 20)
+    devices = [f"d{n}" for n in range(1300)]
+    task, other = running(*devices), running()
+    push(task, *(body(device) for device in devices))
+    seen = []
+
+    def write():
+        while not seen or seen[-1] != State.COMPLETE:
+            Task.objects.filter(pk=other.pk).update(name=f"written {len(seen)} times")
+            seen.append(Task.objects.get(pk=task.pk).state)
+
+    first = iter([lambda: settle(task.pk), write])
+    at_once(2, lambda: next(first)())
+    assert len(seen) > 20
+    check_recount(task)
+
+
+def test_nobody_holds_the_lock_for_long_however_large_a_batch_is():
+    assert next_size(2000, 0.1, 20_000) == 1000
+    assert next_size(2000, 0.025, 20_000) == 4000
+    assert next_size(2000, 3, 20_000) == LEAST
+    assert next_size(15_000, 0, 20_000) == 20_000
+
+
 # Listing
 
 
@@ -296,14 +330,14 @@ def test_q11_a_callback_that_always_fails_is_put_aside_and_the_others_go_on(monk
 
 
 def test_q11_what_only_the_database_refuses_is_put_aside_too(monkeypatch):
-    real = SETTLE.apply
+    real = SETTLE.merge
 
-    def refuse(task, observations):
-        if any(seen.device_id == "poison" for seen in observations):
+    def refuse(task, news):
+        if "poison" in news:
             raise ValueError("no such thing")
-        real(task, observations)
+        real(task, news)
 
-    monkeypatch.setattr(SETTLE, "apply", refuse)
+    monkeypatch.setattr(SETTLE, "merge", refuse)
     task = running()
     push(task, body("d1"), body("poison"), body("d2"))
     settle(task.pk)
@@ -314,7 +348,7 @@ def test_trouble_of_the_database_is_no_callbacks_fault(monkeypatch):
     task = running()
     push(task, body("d1"))
     with monkeypatch.context() as patch:
-        patch.setattr(SETTLE, "apply", fail)
+        patch.setattr(SETTLE, "merge", fail)
         for _ in range(10):
             with pytest.raises(OperationalError):
                 settle(task.pk)
