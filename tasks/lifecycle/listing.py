@@ -13,7 +13,7 @@ from . import bulk
 from .shares import COLUMNS, Share, columns_of
 
 CHUNK = 2000
-"""Rows of one transaction: short ones, because pages and pushes wait for the lock of an embedded database."""
+"""Rows of one transaction at the most: pages wait for the lock of an embedded database."""
 
 
 def list_devices(task_id: int, *, until: float | None = None) -> bool:
@@ -23,7 +23,11 @@ def list_devices(task_id: int, *, until: float | None = None) -> bool:
     ids = json.loads(Task.objects.select_related("request").get(pk=task_id).request_body)["param"][
         "deviceList"
     ]
-    while _list_chunk(task_id, ids):
+    size, began = CHUNK, time.monotonic()
+    while _list_chunk(task_id, ids, size):
+        size = bulk.next_size(size, time.monotonic() - began, CHUNK)
+        bulk.let_others_write()
+        began = time.monotonic()
         if until is not None and time.monotonic() > until:
             return False
     if len(ids) > CHUNK:
@@ -31,14 +35,14 @@ def list_devices(task_id: int, *, until: float | None = None) -> bool:
     return True
 
 
-def _list_chunk(task_id: int, ids: list[str]) -> bool:
+def _list_chunk(task_id: int, ids: list[str], size: int) -> bool:
     """List some more; True while there are more. Nothing is settled before all are, so their number is known."""
     with transaction.atomic():
         task = Task.objects.select_for_update().get(pk=task_id)
         if task.listed:
             return False  # another worker got there first
         done = task.counts.get("", 0)
-        chunk = ids[done : done + CHUNK]
+        chunk = ids[done : done + size]
         blank = columns_of(Share(None, "", ""))
         bulk.insert(
             Result,
