@@ -213,7 +213,6 @@ class CallbackFactory(factory.django.DjangoModelFactory):
     body = factory.Sequence(
         lambda n: f'{{"deviceId":"device-{n}","commandId":"c","result":{{"resultCode":"SENT"}}}}'.encode()
     )
-    body_sha256 = factory.LazyAttribute(lambda callback: hashlib.sha256(callback.body).hexdigest())
 
 
 class TallyFactory(factory.django.DjangoModelFactory):

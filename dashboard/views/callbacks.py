@@ -8,7 +8,6 @@ cookie, and a token is never logged.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from dashboard import inbox
 from dashboard.inbox import Inbox
+from dashboard.patience import Patience
 from dashboard.sources import allowed, source
 from tasks.bells import ring
 from tasks.lifecycle import Arrival, receive
@@ -41,6 +41,8 @@ HEADERS: dict[int, dict[str, str]] = {
     UNAVAILABLE: {"Retry-After": "5"},
 }
 OUTCOMES = {inbox.KEPT: KEPT, inbox.UNKNOWN: UNKNOWN, inbox.UNKEPT: UNAVAILABLE}
+
+patience = Patience(BODY_SECONDS)
 
 answered: Counter[int] = Counter()
 """Status -> answers of this process."""
@@ -156,7 +158,7 @@ async def _receive(scope: dict[str, Any], read: Any, inbox: Inbox) -> int:
     if refusal := _refusal(Request(scope["method"], length, chunked, encoding, sender)):
         return refusal
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        with patience:
             message = await read()
             body = bytearray(message.get("body", b""))
             while message.get("more_body", False) and len(body) <= MOST_BYTES:

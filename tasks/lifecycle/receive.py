@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import re
 import time
 from collections import Counter
@@ -32,6 +31,9 @@ REMEMBERED_SECONDS = 60
 
 MOST_REMEMBERED = 10_000
 
+MOST_RECENT = 100_000
+"""So many bodies this process knows to have kept: one that comes again is counted, and not kept again."""
+
 ROWS = 1000
 """Rows of one statement: SQLite takes 32,766 values."""
 
@@ -42,6 +44,9 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Databases refuse some texts outright (NUL, lone surrogates); one such token must not cost its neighbours.
 
 _remembered: dict[str, tuple[int, float]] = {}
+
+_recent: dict[int, Any] = {}
+# Hash of task and body -> when it was kept. A hash that two bodies share costs a look, never a body.
 
 
 class Arrival(NamedTuple):
@@ -55,7 +60,8 @@ class Arrival(NamedTuple):
 def receive(arrivals: Sequence[Arrival]) -> list[int | None]:
     """Commit all arrivals in one transaction; for each, its task's id, or None for a token that opens nothing.
 
-    Equal bodies for one task share a row. Raises what the database raises: then nothing may be answered 200.
+    A body that came to the task lately shares the row of the first. Raises what the database raises: then nothing
+    may be answered 200.
     """
     tasks = _tasks({arrival.token for arrival in arrivals})
     kept = [tasks.get(arrival.token) for arrival in arrivals]
@@ -120,40 +126,53 @@ def _look_up(tokens: list[str]) -> dict[str, int]:
 
 def _keep(known: list[tuple[int, Arrival]]) -> None:
     """One row for each body, in one statement: it is a transaction by itself, and leaves the interpreter to others."""
-    now = timezone.now()
+    connection = connections[inbox()]
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
     rows: dict[tuple[int, bytes], list[Any]] = {}
     for task_id, (_, body, address) in known:
         if row := rows.get((task_id, body)):
-            row[5] += 1
+            row[-1] += 1
         else:
-            digest = hashlib.sha256(body).hexdigest()
-            rows[task_id, body] = [task_id, body, digest, address[:64], now, 1]
-    connection = connections[inbox()]
+            rows[task_id, body] = [task_id, body, address[:64], now, 1]
+    repeated = [key for key in rows if hash(key) in _recent]
     insert = _insert_arrays if connection.vendor == "postgresql" else _insert_rows
-    kept = list(rows.values())
-    together = transaction.atomic(using=connection.alias) if len(kept) > ROWS else nullcontext()
-    with together:
+    with transaction.atomic(using=connection.alias) if repeated or len(rows) > ROWS else nullcontext():
+        for key in repeated:
+            if _count_again(connection, rows[key], _recent[hash(key)]):
+                del rows[key]
+        kept = list(rows.values())
         for start in range(0, len(kept), ROWS):
             insert(connection, kept[start : start + ROWS])
+    if len(_recent) + len(rows) > MOST_RECENT:
+        _recent.clear()
+    _recent.update((hash(key), now) for key in rows)
 
 
-COLUMNS = "task_id, body, body_sha256, remote_address, received_at, seen, state, problem"
-MERGE = "ON CONFLICT (task_id, body_sha256) DO UPDATE SET seen = tasks_callback.seen + excluded.seen"
+def _count_again(connection: BaseDatabaseWrapper, row: list[Any], kept_at: Any) -> bool:
+    """False when there is no such row: it was pruned, or another body has the same hash."""
+    task_id, body, *_, seen = row
+    with connection.cursor() as cursor:
+        cursor.execute(AGAIN, [seen, kept_at, task_id, body])
+        return cursor.rowcount > 0
+
+
+AGAIN = "UPDATE tasks_callback SET seen = seen + %s WHERE received_at = %s AND +task_id = %s AND body = %s"
+# SQLite would rather look through all callbacks of the task: the plus leaves it the index of the times.
+
+COLUMNS = "task_id, body, remote_address, received_at, seen, state, problem"
 
 
 def _insert_rows(connection: BaseDatabaseWrapper, rows: list[list[Any]]) -> None:
     """The driver's own statement: with a hundred values, translating it for every commit costs as much as parsing."""
     connection.ensure_connection()
-    for row in rows:
-        row[4] = connection.ops.adapt_datetimefield_value(row[4])
     with connection.wrap_database_errors:
         connection.connection.execute(_statement(len(rows)), list(chain.from_iterable(rows)))
 
 
 @lru_cache(100)
 def _statement(rows: int) -> str:
-    values = ", ".join(["(?, ?, ?, ?, ?, ?, 'NEW', '')"] * rows)
-    return f"INSERT INTO tasks_callback ({COLUMNS}) VALUES {values} {MERGE}"  # noqa: S608
+    values = ", ".join(["(?, ?, ?, ?, ?, 'NEW', '')"] * rows)
+    return f"INSERT INTO tasks_callback ({COLUMNS}) VALUES {values}"  # noqa: S608
 
 
 def _insert_arrays(connection: BaseDatabaseWrapper, rows: list[list[Any]]) -> None:
@@ -167,5 +186,5 @@ def _insert_arrays(connection: BaseDatabaseWrapper, rows: list[list[Any]]) -> No
 
 ARRAYS = (
     f"INSERT INTO tasks_callback ({COLUMNS}) SELECT *, 'NEW', '' FROM unnest(%b::bigint[], %b::bytea[], %b::text[],"  # noqa: S608
-    f" %b::text[], %b::timestamptz[], %b::int[]) {MERGE}"
+    " %b::timestamptz[], %b::int[])"
 )

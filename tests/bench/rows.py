@@ -67,7 +67,7 @@ ATTEMPT = (
     "task_id", "number", "fence", "worker", "request_sha256", "started_at", "finished_at", "outcome", "http_status",
     "answer",
 )  # fmt: skip
-CALLBACK = ("task_id", "body", "body_sha256", "remote_address", "received_at", "state")
+CALLBACK = ("task_id", "body", "remote_address", "received_at", "state")
 DEVICE = (
     "application_id",
     "device_id",
@@ -218,7 +218,7 @@ class Fleet:
             body = f'{{"deviceId":"{n:08x}","commandId":"c{n}","result":{{"resultCode":"SENT"}}}}'
             state = "QUARANTINED" if n % (self.size.tasks // 100) == 0 else "SETTLED"
             task = self.giant_task if n % 2 else 1 + n
-            yield (task, body.encode(), f"{n:064x}", f"10.0.0.{n % 250}", self.at(1 + n), state)
+            yield (task, body.encode(), f"10.0.0.{n % 250}", self.at(1 + n), state)
 
     def _devices(self) -> Iterator[Row]:
         for n in range(self.size.devices):

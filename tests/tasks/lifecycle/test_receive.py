@@ -128,6 +128,90 @@ def test_more_bodies_than_one_statement_takes_are_one_transaction():
     assert set(Callback.objects.values_list("seen", flat=True)) == {2}
 
 
+def test_c02_a_body_that_comes_again_is_counted_in_its_first_row():
+    """Whether it comes in the same moment or later, settled or not; what settling made of it stays."""
+    task, other = (TaskFactory(state=State.RUNNING, devices=["d1"]) for _ in range(2))
+    body = push("d1", "SUCCESSFUL")
+    again = Arrival(task.callback_token, body)
+    receive([again, Arrival(other.callback_token, body), again])
+    receive([again])
+    lifecycle.settle(task.pk)
+    receive([again, Arrival(task.callback_token, b"another"), again])
+    rows = Callback.objects.order_by("pk").values_list("task_id", "body", "seen", "state")
+    assert [(pk, bytes(kept), *more) for pk, kept, *more in rows] == [
+        (task.pk, body, 5, "SETTLED"),
+        (other.pk, body, 1, "NEW"),
+        (task.pk, b"another", 1, "NEW"),
+    ]
+
+
+def test_c02_a_body_that_nobody_remembers_is_kept_twice_and_counts_once():
+    """By another process, or by this one after MOST_RECENT others."""
+    task = TaskFactory(state=State.RUNNING, devices=["d1", "d2"])
+    for _ in range(2):
+        receive([Arrival(task.callback_token, push("d1", "SUCCESSFUL"))])
+        verb._recent.clear()
+        lifecycle.settle(task.pk)
+    assert list(Callback.objects.values_list("seen", "state")) == [(1, "SETTLED")] * 2
+    assert Task.objects.get().counts == {"": 1, "SUCCESSFUL": 1}
+
+
+def test_a_body_whose_row_was_pruned_is_kept_anew():
+    task = TaskFactory(state=State.RUNNING)
+    receive([Arrival(task.callback_token, b"{}")])
+    Callback.objects.all().delete()
+    receive([Arrival(task.callback_token, b"{}")])
+    assert Callback.objects.get().seen == 1
+
+
+def test_a_body_with_the_hash_of_another_one_is_kept(monkeypatch):
+    """What is remembered only says where to look: never may it stand for a row that is not there."""
+    monkeypatch.setattr(verb, "hash", lambda _: 7, raising=False)
+    task = TaskFactory(state=State.RUNNING)
+    for body in (b"one", b"two", b"one", b"two"):
+        receive([Arrival(task.callback_token, body)])
+    assert {bytes(body) for body in Callback.objects.values_list("body", flat=True)} == {b"one", b"two"}
+    assert sum(Callback.objects.values_list("seen", flat=True)) == 4
+
+
+def test_what_could_not_be_kept_is_not_remembered(monkeypatch):
+    """Nor counted: the body that came again shares the fate of those with it."""
+    task = TaskFactory(state=State.RUNNING)
+    old, new = (Arrival(task.callback_token, body) for body in (b"old", b"new"))
+    receive([old])
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        for insert in ("_insert_rows", "_insert_arrays"):
+            patch.setattr(verb, insert, fail)
+        with pytest.raises(OSError, match="disk full"):
+            receive([old, new])
+    assert list(Callback.objects.values_list("seen", flat=True)) == [1]
+    receive([old, new])
+    assert list(Callback.objects.order_by("pk").values_list("seen", flat=True)) == [2, 1]
+
+
+def test_c28_the_bodies_that_are_remembered_are_bounded(monkeypatch):
+    monkeypatch.setattr(verb, "MOST_RECENT", 10)
+    task = TaskFactory(state=State.RUNNING)
+    for number in range(50):
+        receive([Arrival(task.callback_token, b"%d" % number)])
+        assert len(verb._recent) <= 10
+
+
+def test_a_body_that_comes_again_is_found_by_its_time():
+    """By no index of its task: a million others may be of the same."""
+    if connections[inbox()].vendor != "sqlite":
+        pytest.skip("PostgreSQL chooses by what it has counted")
+    with connections[inbox()].cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {verb.AGAIN}", [1, "2026-01-01", 1, b"{}"])
+        assert [row[-1] for row in cursor] == [
+            "SEARCH tasks_callback USING INDEX callback_by_time (received_at=?)"
+        ]
+
+
 def test_c37_a_wrong_token_takes_as_long_whatever_its_beginning():
     """The look-up goes through an index of whole tokens: a right beginning must not show in the time."""
     task = TaskFactory(state=State.RUNNING)

@@ -17,10 +17,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='callback',
-            index=models.Index(condition=models.Q(('state', 'NEW'), _negated=True), fields=['task', 'id'], name='callback_known'),
-        ),
-        migrations.AddIndex(
-            model_name='callback',
             index=models.Index(condition=models.Q(('state', 'QUARANTINED')), fields=['-received_at', '-id'], name='callback_set_aside'),
         ),
     ]
