@@ -156,8 +156,7 @@ def _count_again(connection: BaseDatabaseWrapper, row: list[Any], kept_at: Any) 
         return cursor.rowcount > 0
 
 
-AGAIN = "UPDATE tasks_callback SET seen = seen + %s WHERE received_at = %s AND +task_id = %s AND body = %s"
-# SQLite would rather look through all callbacks of the task: the plus leaves it the index of the times.
+AGAIN = "UPDATE tasks_callback SET seen = seen + %s WHERE received_at = %s AND task_id = %s AND body = %s"
 
 COLUMNS = "task_id, body, remote_address, received_at, seen, state, problem"
 
