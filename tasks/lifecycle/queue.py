@@ -29,8 +29,11 @@ USUAL_MINUTES = 5.0
 
 RECENT = 20
 
-UNSHOWN = ("target", "paras", "tags", "platform_counts", "group_tag", "error_text")
-"""Columns that nobody needs who looks at many tasks that wait or run."""
+TOLD = (
+    "name", "state", "reason", "priority", "deferrals", "timeout", "expected", "counts", "due_at", "created_at",
+    "submitted_at",
+)  # fmt: skip
+"""All that is told of the many tasks that wait or run; the other columns are not read."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def holders(application: Application) -> list[Task]:
     holding = Q(state=State.SUBMITTING) | told | just_accepted
     underway = Task.objects.filter(application=application, state__in=[State.SUBMITTING, State.RUNNING])
     # Sorted here: for the order's sake SQLite would walk through all tasks of the application.
-    return sorted(underway.filter(holding).order_by(), key=lambda task: task.pk)
+    return sorted(underway.filter(holding).only(*TOLD).order_by(), key=lambda task: task.pk)
 
 
 def held_until(task: Task) -> dt.datetime:
@@ -151,7 +154,7 @@ def places(application: Application, held: list[Task], wait: Wait | None, most: 
     now = clock.now()
     starts = _starts(application, wait, now, held)
     found = []
-    for position, task in enumerate(waiting(application).defer(*UNSHOWN)[:most], 1):
+    for position, task in enumerate(waiting(application).only(*TOLD)[:most], 1):
         if task.due_at and task.due_at > now:
             words = task.reason if task.deferrals else "scheduled"
             found.append(Place(task, position, Wait("due at", words, task.due_at), task.due_at))
