@@ -14,7 +14,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from tasks.lifecycle.asking import ask_patiently
-from tasks.models import Application, Device, Group, Profile
+from tasks.models import Application, Danger, Device, Group, Profile
 from tasks.platform import answers, client
 from tasks.platform.errors import PlatformError
 from tasks.profiles import archive, schema
@@ -52,6 +52,12 @@ def _store(profile: schema.Profile, *, source: str, author: User | None = None) 
         },
     )
     return stored
+
+
+def is_dangerous(profile: Profile | None, service_id: str, method: str) -> bool:
+    """Did somebody mark this command as dangerous? Without a profile: in any profile."""
+    marks = Danger.objects.filter(service_id=service_id, method=method)
+    return (marks.filter(profile=profile) if profile else marks).exists()
 
 
 def read(application_id: int) -> None:

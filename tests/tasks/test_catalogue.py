@@ -4,11 +4,18 @@ import pytest
 from django.db.models import Count
 
 from tasks import catalogue
-from tasks.models import Application, Device, Group, Profile
+from tasks.models import Application, Danger, Device, Group, Profile
 from tasks.profiles.archive import Unreadable
 from tasks.sandbox.catalogue import packages
 from tasks.targets import TargetType
-from tests.factories import TARGETS, ApplicationFactory, DeviceFactory, GroupFactory, UserFactory
+from tests.factories import (
+    TARGETS,
+    ApplicationFactory,
+    DeviceFactory,
+    GroupFactory,
+    ProfileFactory,
+    UserFactory,
+)
 from tests.tasks.platform.servers import saying
 
 pytestmark = pytest.mark.django_db
@@ -150,3 +157,12 @@ def test_groups_that_are_not_in_the_catalogue_have_no_known_reach(application):
     reach = catalogue.reach(application, {"type": "GroupList", "groupList": [known, "no such group"]})
     assert reach.count is None
     assert "not in the catalogue" in reach.words
+
+
+def test_a_command_is_dangerous_where_somebody_marked_it():
+    marked, other = ProfileFactory(), ProfileFactory()
+    Danger.objects.create(profile=marked, service_id="Valve", method="CLOSE")
+    assert catalogue.is_dangerous(marked, "Valve", "CLOSE")
+    assert catalogue.is_dangerous(None, "Valve", "CLOSE")
+    assert not catalogue.is_dangerous(other, "Valve", "CLOSE")
+    assert not catalogue.is_dangerous(marked, "Valve", "OPEN")
