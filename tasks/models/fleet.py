@@ -104,11 +104,12 @@ class Sync(models.Model):
     """
 
     class Section(models.TextChoices):
-        DEVICES = "devices", "devices"
-        GROUPS = "groups", "groups"
-        MEMBERS = "members", "members of groups"
-        PROFILES = "profiles", "profiles"
-        COUNT = "count", "counting"
+        DEVICES = "devices", "Devices"
+        GONE = "gone", "Devices that are gone"
+        GROUPS = "groups", "Groups"
+        MEMBERS = "members", "Members of groups"
+        COUNT = "count", "Counting"
+        PROFILES = "profiles", "Profiles"
 
     class Ended(models.TextChoices):
         COMPLETE = "complete", "complete"
@@ -124,18 +125,17 @@ class Sync(models.Model):
     )
     section = models.CharField(max_length=8, choices=Section, default=Section.DEVICES)
     page = models.PositiveIntegerField(default=0, help_text="Where the section goes on.")
-    group = models.BigIntegerField(default=0, help_text="Whose members are read.")
+    group = models.BigIntegerField(default=0, help_text="The last group whose members were read.")
     total = models.PositiveIntegerField(default=0, help_text="Of the section, as the platform counts.")
     done = models.PositiveIntegerField(default=0, help_text="Of the section.")
-    counts = models.JSONField(
-        default=dict, blank=True, help_text="What was read, by section; and what is gone."
-    )
+    counts = models.JSONField(default=dict, blank=True, help_text="What each section came to.")
     started_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
     failures = models.PositiveIntegerField(
         default=0, help_text="Times in a row that the platform did not answer."
     )
-    problem = models.CharField(max_length=500, blank=True, default="")
+    problem = models.CharField(max_length=1000, blank=True, default="", help_text="Why it does not go on.")
+    remarks = models.JSONField(default=list, blank=True, help_text="What was left out, and why.")
     finished_at = models.DateTimeField(null=True, blank=True)
     ended = models.CharField(max_length=10, choices=Ended, blank=True, default="")
     cancelled_by = models.ForeignKey(
