@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.lookups import Exact, In
 from django.utils.http import urlencode
 
 from tasks.lifecycle.rerun import STATUSES
-from tasks.models import Application, Device, Group, Membership, Result
+from tasks.models import Application, Census, Device, Group, Membership, Result
 from tasks.platform.pushes import FINAL_STATUSES
-from tasks.platform.wire import DEVICE_ID_MAX
+
+MOST_GROUPS = 1000
 
 FEW = 10_000
 """Up to so many devices a name is searched for a text anywhere in it; of more, only for how it begins."""
@@ -104,22 +106,48 @@ class Facets:
     groups: tuple[Group, ...]
 
 
+@dataclass(frozen=True)
+class Search:
+    """``source`` is read from one index, in the order of ``key``, the ids of devices; each is looked at for ``rest``.
+
+    ``is_costly`` when that asks for results; ``is_whole`` when there is nothing to look at.
+    """
+
+    source: QuerySet[Any]
+    key: str
+    rest: Q
+    is_costly: bool
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.rest
+
+    @property
+    def devices(self) -> QuerySet[Device]:
+        """All that are found."""
+        if self.key == "pk":
+            return self.source.filter(self.rest)
+        return self.among(self.source.values(self.key))
+
+    def among(self, ids: QuerySet[Any]) -> QuerySet[Device]:
+        """Those of ``ids``, which are some of the source's, that are found."""
+        return Device.objects.filter(self.rest, pk__in=ids).order_by("pk")
+
+
 def select(application: Application, choice: Choice) -> QuerySet[Device]:
-    """All devices of the application that are meant, by id. A page of them costs little with ``dashboard.devices``."""
-    devices = Device.objects.filter(application=application).order_by("id")
-    exact = {name: getattr(choice, name) for name in EXACT if getattr(choice, name)}
-    devices = devices.filter(**exact)
-    if choice.text:
-        devices = devices.filter(_holds(application, choice.text))
-    if choice.group:
-        members = Membership.objects.filter(group__application=application, group__group_id=choice.group)
-        devices = devices.filter(pk__in=members.values("device_id"))
+    """All devices of the application that are meant, by id. For pages of them see ``dashboard.devices``."""
+    return search(application, choice).devices
+
+
+def search(application: Application, choice: Choice) -> Search:
+    """Begin with what the fewest devices pass, as far as that is known without counting them."""
+    everything = Device.objects.filter(application=application).order_by("pk")
+    parts = _parts(application, choice, everything)
+    first = min(parts, key=lambda part: part.size, default=_Part(0, Q(), everything))
+    rest = Q(*(part.passes for part in parts if part is not first))
     if choice.outcome:
-        devices = devices.filter(_came_to(LastOutcome(choice.outcome)))
-    return devices
-
-
-EXACT = ("device_type", "manufacturer_id", "model", "status", "location")
+        rest &= _came_to(LastOutcome(choice.outcome))
+    return Search(first.source, first.key, rest, is_costly=bool(choice.outcome))
 
 
 def facets(application: Application) -> Facets:
@@ -138,9 +166,6 @@ def facets(application: Application) -> Facets:
     )
 
 
-MOST_GROUPS = 1000
-
-
 def following(text: str) -> str:
     """The first text, in order of code points, after all that begin with ``text``; "" when there is none."""
     text = text.rstrip("\U0010ffff")
@@ -150,11 +175,77 @@ def following(text: str) -> str:
     return text[:-1] + chr(0xE000 if 0xD800 <= code < 0xE000 else code)
 
 
-def _holds(application: Application, text: str) -> Q:
+class _Part(NamedTuple):
+    """``size``: how many pass, as far as it is known. ``passes`` is what it asks of a device."""
+
+    size: int
+    passes: Q
+    source: QuerySet[Any]
+    key: str = "pk"
+
+
+def _parts(application: Application, choice: Choice, everything: QuerySet[Device]) -> list[_Part]:
+    census = getattr(application, "census", None)
+    parts = []
+    for columns, size in ((KIND, _of_kind), (("status",), _of_status), (("location",), _at_location)):
+        if asked := {name: getattr(choice, name) for name in columns if getattr(choice, name)}:
+            passes = Q(**asked)
+            parts.append(
+                _Part(size(census, choice) if census else UNKNOWN, passes, everything.filter(passes))
+            )
+    if choice.group:
+        parts.append(_of_group(application, choice.group))
+    if choice.text:
+        parts.append(_with_text(choice.text, everything))
+    return parts
+
+
+KIND = ("device_type", "manufacturer_id", "model")
+UNKNOWN = 2**31 - 1
+
+
+def _of_kind(census: Census, choice: Choice) -> int:
+    asked = [getattr(choice, name) for name in KIND]
+    return sum(
+        count
+        for *kind, count in census.kinds
+        if all(want in ("", have) for want, have in zip(asked, kind, strict=True))
+    )
+
+
+def _of_status(census: Census, choice: Choice) -> int:
+    return dict(census.statuses).get(choice.status, 0)
+
+
+def _at_location(census: Census, choice: Choice) -> int:
+    listed = dict(census.locations)
+    return listed.get(choice.location, min(listed.values(), default=0) if census.other_locations else 0)
+
+
+def _of_group(application: Application, group_id: str) -> _Part:
+    group = Group.objects.filter(application=application, group_id=group_id).first()
+    members = Membership.objects.filter(group=group.pk if group else 0)
+    is_member = Q(Exists(members.filter(device_id=OuterRef("pk"))))
+    return _Part(group.size if group else 0, is_member, members.order_by("device_id"), "device_id")
+
+
+def _with_text(text: str, everything: QuerySet[Device]) -> _Part:
     """The beginning of an id, of what is printed on the device, or of its name; in few devices any part of the name."""
-    found = _begins("device_id", text[:DEVICE_ID_MAX]) | _begins("node_id", text)
-    many = application.devices.all()[: FEW + 1].count() > FEW
-    return found | (_begins("name", text) if many else Q(name__icontains=text))
+    columns = [_begins(column, text) for column in ("device_id", "node_id", "name")]
+    beginning = Q(*columns, _connector=Q.OR)
+    if everything[: FEW + 1].count() <= FEW:
+        passes = beginning | Q(name__icontains=text)
+        return _Part(FEW, passes, everything.filter(passes))
+    ids: set[int] = set()
+    for column in columns:
+        ids.update(everything.order_by().filter(column).values_list("pk", flat=True)[: SOME + 1])
+    if len(ids) <= SOME:
+        return _Part(len(ids), beginning, everything.filter(pk__in=ids))
+    return _Part(UNKNOWN, beginning, everything.filter(beginning))
+
+
+SOME = 1000
+"""So many devices with a text are listed by their ids."""
 
 
 def _begins(column: str, text: str) -> Q:

@@ -95,6 +95,7 @@ class Migration(migrations.Migration):
                 ('counts', models.JSONField(blank=True, default=dict, help_text='What each section came to.')),
                 ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('is_waiting', models.BooleanField(default=True, help_text='Nobody has the turn until due_at.')),
                 ('failures', models.PositiveIntegerField(default=0, help_text='Times in a row that the platform did not answer.')),
                 ('problem', models.CharField(blank=True, default='', help_text='Why it does not go on.', max_length=1000)),
                 ('remarks', models.JSONField(blank=True, default=list, help_text='What was left out, and why.')),

@@ -131,6 +131,7 @@ class Sync(models.Model):
     counts = models.JSONField(default=dict, blank=True, help_text="What each section came to.")
     started_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
+    is_waiting = models.BooleanField(default=True, help_text="Nobody has the turn until due_at.")
     failures = models.PositiveIntegerField(
         default=0, help_text="Times in a row that the platform did not answer."
     )

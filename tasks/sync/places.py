@@ -27,7 +27,9 @@ def take(sync_id: int) -> Sync | None:
     if sync is None:
         return None
     until = now + LEASE
-    if not Sync.objects.filter(pk=sync_id, finished_at__isnull=True, due_at=sync.due_at).update(due_at=until):
+    if not Sync.objects.filter(pk=sync_id, finished_at__isnull=True, due_at=sync.due_at).update(
+        due_at=until, is_waiting=False
+    ):
         return None
     sync.due_at = until
     return sync
@@ -35,7 +37,7 @@ def take(sync_id: int) -> Sync | None:
 
 def put_off(sync: Sync, until: dt.datetime, **changes: Any) -> None:
     """Give the turn back until then. Raises ``Lost``."""
-    _move(sync, due_at=until, **changes)
+    _move(sync, due_at=until, is_waiting=True, **changes)
 
 
 def turn_page(sync: Sync, *, read: int, total: int, is_last: bool) -> None:

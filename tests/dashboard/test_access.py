@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.readiness import Check
-from tasks.models import Application, Draft, Profile, Task
+from tasks.models import Application, Draft, Profile, Sync, Task
 from tests.factories import ResultFactory
 
 from .conftest import ROLES
@@ -51,9 +51,13 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "queue": READERS,
     "attention": READERS,
     "catalogue": READERS,
-    "profile-upload": (LOGIN, 403, 405, 403, 405, 405),
+    "groups": READERS,
+    "profiles": READERS,
     "profile": READERS,
+    "danger": (LOGIN, 403, 403, 403, 405, 405),
     "catalogue-refresh": (LOGIN, 403, 405, 403, 405, 405),
+    "reading": (LOGIN, 403, 302, 302, 302, 302),
+    "reading-cancel": (LOGIN, 403, 405, 403, 405, 405),
     "callback": (405,) * 6,
     "callback-unslashed": (405,) * 6,
     "login": (200, 302, 302, 302, 302, 302),
@@ -89,9 +93,13 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "queue": (LOGIN, 403, 405, 405, 405, 405),
     "attention": (LOGIN, 403, 405, 405, 405, 405),
     "catalogue": (LOGIN, 403, 405, 405, 405, 405),
-    "profile-upload": (LOGIN, 403, 302, 403, 302, 302),
+    "groups": (LOGIN, 403, 405, 405, 405, 405),
+    "profiles": (LOGIN, 403, 302, 403, 302, 302),
     "profile": (LOGIN, 403, 405, 405, 405, 405),
+    "danger": (LOGIN, 403, 403, 403, 302, 302),
     "catalogue-refresh": (LOGIN, 403, 302, 403, 302, 302),
+    "reading": (LOGIN, 403, 405, 405, 405, 405),
+    "reading-cancel": (LOGIN, 403, 302, 403, 302, 302),
     "callback": (404,) * 6,
     "callback-unslashed": (404,) * 6,
     "login": (200, 302, 302, 302, 302, 302),
@@ -136,6 +144,7 @@ def addresses(site_app: Application, make_task: Callable[..., Task], meter: Prof
         "result_id": ResultFactory(task=task).pk,
         "profile_id": meter.pk,
         "application_id": site_app.pk,
+        "sync_id": Sync.objects.create(application=site_app).pk,
         "draft_id": uuid.uuid4(),
         "list_id": uuid.uuid4(),
         "token": "unknown-token",
