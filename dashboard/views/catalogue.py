@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
-from django.db.models import Count
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -40,11 +39,10 @@ def catalogue(request: HttpRequest) -> HttpResponse:
 @view_permission
 @require_safe
 def groups(request: HttpRequest) -> HttpResponse:
-    """All groups with their size, as the platform counts and as the catalogue knows their members."""
+    """All groups with their size as the platform counts it, and the members that are in the catalogue."""
     context = chosen_of(request)
     if chosen := context["chosen"]:
-        found = list(chosen.groups.annotate(known=Count("memberships"))[: fleet.MOST_GROUPS])
-        context |= {"groups": found, "most": fleet.MOST_GROUPS}
+        context |= {"groups": list(chosen.groups.all()[: fleet.MOST_GROUPS]), "most": fleet.MOST_GROUPS}
     return page(request, "groups", context)
 
 

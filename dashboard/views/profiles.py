@@ -70,7 +70,7 @@ def danger(request: HttpRequest, profile_id: int) -> HttpResponse:
 def _upload(request: HttpRequest) -> HttpResponse:
     form = ProfileUpload(request.POST, request.FILES)
     if not form.is_valid():
-        for problem in form.errors.get("profiles", ["Choose a profile file first."]):
+        for problem in form.errors["profiles"]:
             messages.error(request, str(problem))
         return redirect("profiles")
     for file in form.cleaned_data["profiles"]:

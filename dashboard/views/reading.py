@@ -35,7 +35,7 @@ def refresh(request: HttpRequest, application_id: int) -> HttpResponse:
     """Have a worker read all devices, or with ``new`` only new ones, and groups and profiles."""
     application = get_object_or_404(Application, pk=application_id)
     sync.start(application, request.user, only_new="new" in request.POST)
-    return _back(request, application)
+    return _back(application)
 
 
 @permission_required("tasks.view_profile", raise_exception=True)
@@ -43,9 +43,7 @@ def refresh(request: HttpRequest, application_id: int) -> HttpResponse:
 def reading(request: HttpRequest, application_id: int) -> HttpResponse:
     """How it stands: a fragment that renews itself until it is over."""
     application = get_object_or_404(Application.objects.select_related("census"), pk=application_id)
-    if not request.htmx:
-        return _back(request, application)
-    return page(request, "catalogue", {"chosen": application} | reading_of(application), fragment="reading")
+    return page(request, "reading", {"chosen": application} | reading_of(application), fragment="reading")
 
 
 @read_permission
@@ -57,7 +55,7 @@ def cancel(request: HttpRequest, sync_id: int) -> HttpResponse:
         messages.success(request, "The reading was stopped. What was read stays; nothing was removed.")
     else:
         messages.warning(request, "The reading had ended already.")
-    return _back(request, found.application)
+    return _back(found.application)
 
 
 def reading_of(application: Application) -> dict[str, Any]:
@@ -88,5 +86,5 @@ def _left(going_on: Sync) -> str:
     return spoken(dt.timedelta(minutes=math.ceil(minutes))) if minutes > 1 else ""
 
 
-def _back(request: HttpRequest, application: Application) -> HttpResponse:
+def _back(application: Application) -> HttpResponse:
     return redirect(reverse("catalogue", query={"application": application.pk}))

@@ -234,6 +234,11 @@ class Migration(migrations.Migration):
             model_name='sync',
             constraint=models.UniqueConstraint(condition=models.Q(('finished_at__isnull', True)), fields=('application',), name='one_reading_at_a_time'),
         ),
+        migrations.AddField(
+            model_name='group',
+            name='known',
+            field=models.PositiveIntegerField(db_default=0, help_text='Members that are in the catalogue, as last read.'),
+        ),
         migrations.RemoveField(model_name='application', name='catalogue_problem'),
         migrations.RunPython(compare_by_bytes, migrations.RunPython.noop),
         migrations.RunPython(give_permissions, migrations.RunPython.noop),

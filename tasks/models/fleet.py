@@ -74,6 +74,9 @@ class Group(models.Model):
     name = models.CharField(max_length=256)
     description = models.CharField(max_length=1024, blank=True)
     size = models.PositiveIntegerField(default=0)
+    known = models.PositiveIntegerField(
+        db_default=0, help_text="Members that are in the catalogue, as last read."
+    )
     read_at = models.DateTimeField(default=timezone.now)
     devices = models.ManyToManyField(Device, through="Membership", related_name="groups")
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Sum
+from django.db.models import F, Sum
 
 from tasks import clock
 from tasks.catalogue import store
@@ -143,6 +143,7 @@ def _members(sync: Sync, ask: Ask) -> None:
             rows.join(sync.application, group, ids, seen_in=sync.pk)
             hold(sync)
         _forget(sync, group.memberships.filter(seen_in__lt=sync.pk))
+        Group.objects.filter(pk=group.pk).update(known=group.memberships.count())
         return close_group(sync, group.pk, read=len(ids))
     with transaction.atomic():
         rows.join(sync.application, group, ids, seen_in=sync.pk)
@@ -152,7 +153,7 @@ def _members(sync: Sync, ask: Ask) -> None:
 def _next_group(sync: Sync) -> Group | None:
     groups = sync.application.groups.filter(pk__gt=sync.group).order_by("pk")
     if sync.since is not None and not sync.page:
-        groups = groups.annotate(known=Count("memberships")).exclude(known=F("size"))
+        groups = groups.exclude(known=F("size"))
     return groups.first()
 
 
