@@ -24,7 +24,16 @@ def import_profiles(name: str, data: bytes, author: User | None = None) -> list[
             f"{name} does not say which device type, manufacturer and model it is for. "
             "Import the whole profile package instead."
         )
+    for found in profiles:
+        if too_long := [column for column, most in LENGTHS.items() if len(getattr(found, column)) > most]:
+            raise archive.Unreadable(
+                f"{name}: the {too_long[0].replace('_', ' ')} is longer than any that the platform knows."
+            )
     return [store(profile, source=name, author=author) for profile in profiles]
+
+
+LENGTHS = {"device_type": 256, "manufacturer_id": 256, "manufacturer_name": 256, "model": 256, "protocol": 64}
+"""Characters that are kept of what says which devices a profile is for."""
 
 
 def store(profile: schema.Profile, *, source: str, author: User | None = None) -> Profile:

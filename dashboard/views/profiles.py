@@ -15,6 +15,7 @@ from dashboard.paging import number
 from dashboard.views.catalogue import view_permission
 from tasks import catalogue as domain
 from tasks.models import Application, Profile
+from tasks.platform import wire
 from tasks.profiles.archive import Unreadable
 
 
@@ -59,10 +60,11 @@ def danger(request: HttpRequest, profile_id: int) -> HttpResponse:
     commands = {
         (service.id, command.name) for service in found.schema.services for command in service.commands
     }
-    if (service_id, method) in commands:
+    fits = len(service_id) <= wire.SERVICE_ID_MAX and len(method) <= wire.METHOD_MAX
+    if (service_id, method) in commands and fits:
         domain.mark(found, service_id, method, dangerous="dangerous" in request.POST, author=request.user)
     else:
-        messages.error(request, "The newest version of the profile has no such command.")
+        messages.error(request, "The newest version of the profile has no such command that can be sent.")
     return redirect(found)
 
 
