@@ -48,12 +48,3 @@ def keyset(rows: QuerySet[Any], asked: Mapping[str, str], size: int) -> Page:
 def number(text: str | None) -> int | None:
     """An id as a link names it; None for what is none."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else None
-
-
-def following(text: str) -> str:
-    """The first text, in order of code points, after all that begin with ``text``; "" when there is none."""
-    text = text.rstrip("\U0010ffff")
-    if not text:
-        return ""
-    code = ord(text[-1]) + 1
-    return text[:-1] + chr(0xE000 if 0xD800 <= code < 0xE000 else code)

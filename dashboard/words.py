@@ -33,12 +33,29 @@ STATUS_ADVICE: dict[str, str] = {
 }
 """Status -> what a person can do when it is the last one of a device and no error says more."""
 
+DEVICE_STATUS: dict[str, tuple[str, str, str]] = {
+    "ONLINE": ("Online", "good", "It is connected, or has reported of late."),
+    "OFFLINE": (
+        "Offline",
+        "bad",
+        "It is not connected; one that reports over NB-IoT was silent for 49 hours.",
+    ),
+    "ABNORMAL": ("Abnormal", "warn", "It reports over NB-IoT and was silent for 25 hours."),
+    "INACTIVE": ("Inactive", "calm", "It has never reported."),
+}
+"""Status of a device, as the platform says -> (the words operators see, its tone, what it means)."""
+
 UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def words_of(status: str) -> tuple[str, str]:
     """The words and the tone of any status; one that nobody knows is shown as it came."""
     return STATUS_WORDS.get(status, (status, "calm"))
+
+
+def device_status(status: str) -> tuple[str, str, str]:
+    """Words, tone and meaning of a device's status; one that nobody knows is shown as it came."""
+    return DEVICE_STATUS.get(status, (status or "unknown", "calm", "The platform's word."))
 
 
 def spoken(length: dt.timedelta) -> str:

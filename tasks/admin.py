@@ -15,7 +15,20 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tasks.models import Application, Attempt, Callback, Device, Group, Profile, Result, Task, Transition
+from tasks.models import (
+    Application,
+    Attempt,
+    Callback,
+    Danger,
+    Device,
+    Group,
+    Profile,
+    ProfileVersion,
+    Result,
+    Sync,
+    Task,
+    Transition,
+)
 
 
 class UncountedPaginator(Paginator):
@@ -207,6 +220,41 @@ class ProfileAdmin(ReadOnly):
     search_fields = ["device_type", "model"]
     search_help_text = "A whole device type or model."
     date_hierarchy = "imported_at"
+
+
+@admin.register(ProfileVersion)
+class ProfileVersionAdmin(ReadOnly):
+    """Versions that others have replaced."""
+
+    list_display = ["profile", "number", "source", "imported_by", "imported_at"]
+    list_select_related = ["profile", "imported_by"]
+    search_fields = ["source"]
+    search_help_text = "A whole file name."
+    date_hierarchy = "imported_at"
+
+
+@admin.register(Danger)
+class DangerAdmin(ReadOnly):
+    list_display = ["profile", "service_id", "method", "marked_by", "marked_at"]
+    list_select_related = ["profile", "marked_by"]
+    search_fields = ["method"]
+    search_help_text = "A whole command name."
+
+
+@admin.register(Sync)
+class SyncAdmin(ReadOnly):
+    list_display = [
+        "application",
+        "started_at",
+        "asked_by",
+        "since",
+        "ended",
+        "finished_at",
+        "cancelled_by",
+        "problem",
+    ]
+    list_filter = ["application", "ended"]
+    list_select_related = ["application", "asked_by", "cancelled_by"]
 
 
 @admin.register(Device)

@@ -20,6 +20,8 @@ class FilesField(forms.FileField):
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         files = data if isinstance(data, list | tuple) else [data]
+        if not any(files):
+            raise forms.ValidationError("Choose a profile file first.")
         for file in files:
             if file is not None and file.size > MOST_BYTES:
                 raise forms.ValidationError(

@@ -67,6 +67,13 @@ def state(value: str) -> SafeString:
     return format_html('<span class="badge {}" title="{}">{}</span>', TONES[known], meaning, label)
 
 
+@register.filter
+def device_status(value: str) -> SafeString:
+    """A device's status as a badge, with what it means on hover."""
+    label, tone, meaning = words.device_status(value)
+    return format_html('<span class="badge {}" title="{}">{}</span>', tone, meaning, label)
+
+
 @register.simple_tag
 def remedy(task: Task) -> str:
     """What can be done about the last failure of a task."""
@@ -124,3 +131,16 @@ def thousands(number: int) -> str:
 def origin(task: Task) -> str:
     """Which of its parent's devices a rerun is for."""
     return words_of(task.rerun_outcomes)
+
+
+@register.filter
+def access(method: str) -> str:
+    """What can be done with a property, in words: the profile says R, W and E."""
+    words_by_letter = {"R": "read", "W": "written", "E": "reported"}
+    return ", ".join(word for letter, word in words_by_letter.items() if letter in method.upper())
+
+
+@register.simple_tag
+def danger_of(dangers: dict[tuple[str, str], Any], service_id: str, method: str) -> Any:
+    """The mark of a command; None when it has none."""
+    return dangers.get((service_id, method))

@@ -9,7 +9,7 @@ from dashboard.http import HttpRequest, page
 from dashboard.paging import keyset
 from dashboard.views.history import view_permission
 from dashboard.views.results import COLUMNS, row_of
-from tasks.models import Application, Device, Result
+from tasks.models import Application, Device, Profile, Result
 
 PAGE = 50
 SHOWN = ("answer", "error", "times", "source")
@@ -31,13 +31,19 @@ def device(request: HttpRequest) -> HttpResponse:
     )
     context = {
         "device_id": device_id,
-        "known": known.select_related("application"),
+        "known": [_known(each) for each in known.select_related("application").prefetch_related("groups")],
         "columns": SHOWN,
         "headings": [COLUMNS[name] for name in SHOWN],
         "rows": [row_of(result) for result in paging.rows],
         "paging": paging,
     }
     return page(request, "device", context)
+
+
+def _known(known: Device) -> tuple[Device, Profile | None]:
+    """With the profile of its kind."""
+    kind = {name: getattr(known, name) for name in ("device_type", "manufacturer_id", "model")}
+    return known, Profile.objects.defer("definition").filter(**kind).first()
 
 
 def _asked(text: str) -> str:

@@ -12,10 +12,13 @@ from tasks.models import (
     Application,
     Attempt,
     Callback,
+    Danger,
     Device,
     Group,
     Profile,
+    ProfileVersion,
     Result,
+    Sync,
     Task,
     Transition,
 )
@@ -33,7 +36,9 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-AUDITED = [Task, Attempt, Transition, Result, Callback, Profile, Device, Group]
+AUDITED = [
+    Task, Attempt, Transition, Result, Callback, Profile, ProfileVersion, Danger, Device, Group, Sync,
+]  # fmt: skip
 SECRET, PASSPHRASE, TOKEN = "canary-secret", "canary-passphrase", "canary-access-token"
 
 
@@ -53,7 +58,12 @@ def data():
         ResultFactory(task=task, detail={"x": "<script>alert(1)</script>"})
     DeviceFactory(application=application)
     GroupFactory(application=application)
-    ProfileFactory()
+    profile = ProfileFactory()
+    ProfileVersion.objects.create(
+        profile=profile, number=1, definition=profile.definition, source="old.zip", imported_at=timezone.now()
+    )
+    Danger.objects.create(profile=profile, service_id="Valve", method="CLOSE")
+    Sync.objects.create(application=application, problem="<script>alert(1)</script>")
     return tasks
 
 
