@@ -7,7 +7,7 @@ from typing import Any
 from .devices import IDENTITY, bounded, definitions, profile, profiles
 from .documents import Unreadable, decode, short
 from .limits import Notes
-from .members import unpack
+from .members import TOTAL_BYTES, unpack
 from .schema import Profile
 from .services import objects
 from .tree import DEVICE_FILE, folders
@@ -52,6 +52,36 @@ def from_capabilities(
 
 def _in_zip(name: str, data: bytes) -> Iterator[tuple[str, Profile]]:
     files, notes = unpack(name, data)
+    packages = _packages(files)
+    if packages and not folders(files):
+        yield from _in_packages(name, packages)
+    else:
+        yield from _in_folders(name, files, [*notes, *_ignored(packages)])
+
+
+def _in_packages(name: str, packages: dict[str, bytes]) -> Iterator[tuple[str, Profile]]:
+    """A zip of nothing but zips; all of them together may hold as much as one alone."""
+    size = 0
+    for path, data in packages.items():
+        inner = f"{name}: {short(path)}"
+        files, notes = unpack(inner, data)
+        size += sum(map(len, files.values()))
+        if size > TOTAL_BYTES:
+            raise Unreadable(f"{name} unpacks to more than {TOTAL_BYTES // 2**20} MiB.")
+        for where, item in _in_folders(inner, files, [*notes, *_ignored(_packages(files))]):
+            yield f"{short(path)}/{where}", item
+
+
+def _packages(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Takes the zips out of ``files``."""
+    return {path: files.pop(path) for path in sorted(files) if path.lower().endswith(".zip")}
+
+
+def _ignored(packages: dict[str, bytes]) -> Notes:
+    return [f"{short(path)} is a zip inside the zip: ignored" for path in packages]
+
+
+def _in_folders(name: str, files: dict[str, bytes], notes: Notes) -> Iterator[tuple[str, Profile]]:
     found = folders(files)
     if not found:
         raise Unreadable(f"{name} holds no {DEVICE_FILE}, which says the {IDENTITY} of the profile.")

@@ -29,7 +29,7 @@ _FAULTS = (
 
 
 def unpack(archive: str, data: bytes) -> tuple[dict[str, bytes], list[str]]:
-    """The zip's JSON files by path, and notes on what was passed over; raises Unreadable."""
+    """The zip's JSON files and zips by path, and notes on what was passed over; raises Unreadable."""
     notes: list[str] = []
     files: dict[str, bytes] = {}
     if len(data) > TOTAL_BYTES:
@@ -76,10 +76,8 @@ def _wanted(member: zipfile.ZipInfo, notes: list[str]) -> bool:
     if stat.S_ISLNK(member.external_attr >> 16):
         notes.append(f"{short(member.filename)} is a link: ignored")
         return False
-    if path.endswith(".zip"):
-        notes.append(f"{short(member.filename)} is a zip inside the zip: ignored")
     rubbish = path.startswith("__macosx/") or path.rpartition("/")[2].startswith("._")
-    return path.endswith(".json") and not rubbish
+    return path.endswith((".json", ".zip")) and not rubbish
 
 
 def _read(archive: str, opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

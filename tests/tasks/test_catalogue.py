@@ -7,7 +7,7 @@ from tasks.models import Danger, Group, Profile
 from tasks.profiles.archive import Unreadable
 from tasks.profiles.schema import Profile as Schema
 from tasks.profiles.schema import Service
-from tasks.sandbox.catalogue import packages
+from tasks.sandbox.catalogue import package, packages
 from tasks.targets import TargetType
 from tests.factories import TARGETS, ProfileFactory, UserFactory, request
 
@@ -24,6 +24,17 @@ def test_an_archive_of_a_profile_is_imported_and_imported_again():
     again = catalogue.import_profiles("again.zip", data)
     assert sorted(profile.pk for profile in again) == sorted(profile.pk for profile in imported)
     assert set(Profile.objects.values_list("source", flat=True)) == {"again.zip"}
+
+
+def test_a_zip_of_zips_is_imported_whole():
+    imported = catalogue.import_profiles("all.zip", package())
+    assert {profile.device_type for profile in imported} == {
+        "AirSensor",
+        "SmartLock",
+        "StreetLight",
+        "WaterMeter",
+    }
+    assert all(profile.schema.notes == () for profile in imported)
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"PK\x03\x04", b"[]", b"{}", b"\xff\xfe"])
