@@ -13,8 +13,10 @@ from dashboard.forms.compose import ComposeForm
 from dashboard.http import HttpRequest, page
 from dashboard.previews import preview_of
 from dashboard.views.compose import compose_permission, drafted, show
-from tasks import catalogue, lifecycle
+from tasks import lifecycle
 from tasks.models import Application, Draft, Task
+from tasks.reach import Reach
+from tasks.reach import reach as reach_of
 from tasks.targets import TargetType
 
 
@@ -37,7 +39,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return show(request, form, status=422)
     application, wanted = form.cleaned_data["application"], form.request()
-    reach = _reach(form, application, wanted)
+    reach = reach_of(application, wanted["param"], form.devices.kept)
     word = _word_to_type(application, wanted, reach)
     typed = request.POST.get("typed", "").strip()
     mistyped = request.method == "POST" and word not in ("", typed, typed.replace(",", "").replace(" ", ""))
@@ -92,13 +94,7 @@ def _lineage(form: ComposeForm, known: str) -> lifecycle.Lineage | None:
     return lifecycle.Lineage(parent, tuple(kept.rerun_outcomes), kept.rerun_filter, known=seen)
 
 
-def _reach(form: ComposeForm, application: Application, wanted: dict[str, Any]) -> catalogue.Reach:
-    if form.chosen_target == TargetType.DEVICE_LIST:
-        return catalogue.Reach(form.devices.count, "as listed")
-    return catalogue.reach(application, wanted["param"])
-
-
-def _word_to_type(application: Application, wanted: dict[str, Any], reach: catalogue.Reach) -> str:
+def _word_to_type(application: Application, wanted: dict[str, Any], reach: Reach) -> str:
     """What the operator must type before a send of this size: the number, or the application's name."""
     broadcast = wanted["param"]["type"] == TargetType.BROADCAST
     if reach.count is None:
