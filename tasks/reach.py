@@ -23,7 +23,10 @@ SILENT = ("OFFLINE", "ABNORMAL", "INACTIVE")
 NAMED = 5
 """Device ids that are named of those in doubt."""
 
-FRESH_SECONDS = 60
+LOOKED_UP = 100_000
+"""Ids of a list that are looked up; of a longer one every second, third, ...: a page is there within a second."""
+
+FRESH_SECONDS = 600
 """So long a survey is used again: the composer asks for it whenever a field changes."""
 
 
@@ -47,7 +50,7 @@ class Reach:
     """How many devices a task will command: ``count`` is None where it is not known; ``words`` say how it is.
 
     ``parts`` and ``statuses`` tell of those that the catalogue knows, the most first; ``unknown`` of a list are the
-    others.
+    others. All these are estimates when only one in ``sampled`` ids was looked up.
     """
 
     count: int | None
@@ -58,6 +61,7 @@ class Reach:
     unknown: int = 0
     unknown_ids: tuple[str, ...] = ()
     incompatible_ids: tuple[str, ...] = ()
+    sampled: int = 1
 
     @property
     def known(self) -> int:
@@ -111,6 +115,7 @@ def reach(application: Application, param: Mapping[str, Any], kept: DeviceList |
         unknown=survey.unknown,
         unknown_ids=survey.unknown_ids,
         incompatible_ids=_some_of(application, param, kept, incompatible) if incompatible else (),
+        sampled=survey.sampled,
     )
 
 
@@ -166,6 +171,7 @@ class _Survey:
     statuses: list[tuple[str, int]]
     unknown: int
     unknown_ids: tuple[str, ...]
+    sampled: int
 
 
 def _survey(application: Application, param: Mapping[str, Any], kept: DeviceList | None) -> _Survey:
@@ -180,21 +186,22 @@ def _survey(application: Application, param: Mapping[str, Any], kept: DeviceList
 
 
 def _surveyed(application: Application, param: Mapping[str, Any], kept: DeviceList | None) -> _Survey:
-    ids = _ids(param, kept)
+    ids, sampled = _sample(param, kept)
     devices = _devices(application, param, ids).order_by()
     kinds: dict[Kind, int] = {}
     statuses: dict[str, int] = {}
     columns = ("device_type", "manufacturer_id", "model", "status")
     for *kind, status, count in devices.values_list(*columns).annotate(count=Count("pk")):
-        kinds[Kind(*kind)] = kinds.get(Kind(*kind), 0) + count
-        statuses[status] = statuses.get(status, 0) + count
-    unknown = len(ids) - sum(kinds.values()) if ids is not None else 0
+        kinds[Kind(*kind)] = kinds.get(Kind(*kind), 0) + count * sampled
+        statuses[status] = statuses.get(status, 0) + count * sampled
+    unknown = len(ids) * sampled - sum(kinds.values()) if ids is not None else 0
     return _Survey(
-        count=None if ids is None else len(ids),
+        count=None if ids is None else _listed(param, kept),
         kinds=_most_first(kinds),
         statuses=_most_first(statuses),
         unknown=unknown,
         unknown_ids=_first_unknown(devices, ids) if ids and unknown else (),
+        sampled=sampled,
     )
 
 
@@ -232,7 +239,7 @@ def _some_of(
     wanted = Q()
     for kind in kinds:
         wanted |= Q(**kind._asdict())
-    devices = _devices(application, param, _ids(param, kept)).filter(wanted)
+    devices = _devices(application, param, _sample(param, kept)[0]).filter(wanted)
     return tuple(devices.order_by().values_list("device_id", flat=True)[:NAMED])
 
 
@@ -279,10 +286,18 @@ def _command(param: Mapping[str, Any]) -> tuple[str, str] | None:
     return (service_id, method) if service_id and method else None
 
 
-def _ids(param: Mapping[str, Any], kept: DeviceList | None) -> Sequence[str] | None:
-    if param["type"] != TargetType.DEVICE_LIST:
-        return None
+def ids_of(param: Mapping[str, Any], kept: DeviceList | None) -> Sequence[str]:
+    """The listed ids, each once."""
     return kept.ids if kept else list(dict.fromkeys(param["deviceList"]))
+
+
+def _sample(param: Mapping[str, Any], kept: DeviceList | None) -> tuple[Sequence[str] | None, int]:
+    """The ids to look up, of a list, and for how many each of them stands."""
+    if param["type"] != TargetType.DEVICE_LIST:
+        return None, 1
+    ids = ids_of(param, kept)
+    each = -(-len(ids) // LOOKED_UP) or 1
+    return ids[::each], each
 
 
 def _listed(param: Mapping[str, Any], kept: DeviceList | None) -> int:

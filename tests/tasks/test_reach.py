@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tasks import catalogue
+from tasks import reach as module
 from tasks.models import Application, Device, DeviceList, Group, Profile
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, Service
@@ -229,3 +230,15 @@ def test_doubts_name_every_id_that_is_unknown_foreign_or_incompatible(fleet):
 def test_nothing_is_in_doubt_before_the_catalogue_was_read():
     found = doubts(ApplicationFactory(), ["a"], None, ("Valve", "CLOSE"))
     assert (found.unknown, found.foreign, found.incompatible) == ([], [], [])
+
+
+def test_of_a_very_long_list_some_are_looked_up_and_stand_for_the_others(fleet, monkeypatch):
+    monkeypatch.setattr(module, "LOOKED_UP", 4)
+    told = reach(
+        fleet, asked(TargetType.DEVICE_LIST), _kept([f"meter-{n}" for n in range(6)] + ["x-1", "x-2"])
+    )
+    assert (told.count, told.sampled) == (8, 2)
+    assert (told.known, told.unknown, told.unknown_ids) == (6, 2, ("x-1",))
+    assert told.parts[0].count == 6
+    short = reach(fleet, asked(TargetType.DEVICE_LIST), _kept([f"meter-{n}" for n in range(4)]))
+    assert (short.count, short.sampled, short.known) == (4, 1, 4)
