@@ -103,16 +103,17 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
 AUDITORS = (LOGIN, LOGIN, LOGIN, 200, 200, 200)
 ADMINS = (LOGIN, LOGIN, LOGIN, 403, 200, 200)
 NOBODY = (LOGIN, LOGIN, LOGIN, 403, 403, 403)
+AUDITED = ("attempt", "callback", "device", "group", "profile", "result", "task", "template", "transition")
 ADMIN_MATRIX: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("", "password_change/"), AUDITORS),
     "tasks/application/": AUDITORS,
     **{
         f"tasks/{model}/": AUDITORS
-        for model in ("attempt", "callback", "device", "group", "profile", "result", "task", "transition")
+        for model in AUDITED
     },
     **{
         f"tasks/{model}/add/": NOBODY
-        for model in ("attempt", "callback", "device", "group", "profile", "result", "task", "transition")
+        for model in AUDITED
     },
     "tasks/application/add/": ADMINS,
     "auth/user/": ADMINS,
@@ -212,7 +213,7 @@ def test_the_admin_site_opens_to_auditors_for_reading_and_to_admins_for_applicat
 
 def test_every_model_of_the_domain_is_in_the_admin_matrix_or_private_to_its_author() -> None:
     listed = {path.split("/")[1] for path in ADMIN_MATRIX if path.startswith("tasks/")}
-    assert listed | {"draft", "devicelist", "call", "heartbeat", "tally", "request"} == {
+    assert listed | {"draft", "devicelist", "call", "heartbeat", "tally", "request", "templateversion"} == {
         m._meta.model_name for m in apps.get_app_config("tasks").get_models()
     }
 
