@@ -15,8 +15,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from tasks.models import (
-    Application, Attempt, Callback, Device, Group, Profile, Result, Task, Template, TemplateVersion, Transition,
-)  # fmt: skip
+    Application,
+    Attempt,
+    Callback,
+    Device,
+    Group,
+    Profile,
+    Result,
+    Task,
+    Template,
+    TemplateVersion,
+    Transition,
+)
 
 
 class UncountedPaginator(Paginator):
