@@ -11,6 +11,8 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from tasks.targets import LABELS
+
 from .task import Task
 
 
@@ -130,6 +132,13 @@ class Draft(models.Model):
     def title(self) -> str:
         """What its author may know it by: the task's name, or else the command."""
         return self.first("name") or self.first("method") or "Without a name"
+
+    @property
+    def words(self) -> str:
+        """What it would do, as far as it is known."""
+        command = " · ".join(filter(None, (self.first("service_id"), self.first("method"))))
+        target = LABELS.get(self.first("target_type"), "")  # type: ignore[call-overload]
+        return " to ".join(filter(None, (command or "no command yet", target)))
 
     def first(self, name: str) -> str:
         """The value of a field that has one."""

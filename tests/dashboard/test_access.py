@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.readiness import Check
 from tasks.models import Application, Draft, Profile, Task
-from tests.factories import ResultFactory
+from tests.factories import ResultFactory, make_template
 
 from .conftest import ROLES
 
@@ -28,6 +28,16 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "home": (LOGIN, 302, 302, 302, 302, 302),
     "compose": COMPOSERS,
     "preview": (LOGIN, 403, 405, 403, 405, 405),
+    "save": (LOGIN, 403, 405, 403, 405, 405),
+    "drafts": COMPOSERS,
+    "draft-discard": (LOGIN, 403, 405, 403, 405, 405),
+    "draft-restore": (LOGIN, 403, 405, 403, 405, 405),
+    "templates": READERS,
+    "template": READERS,
+    "template-save": (LOGIN, 403, 403, 403, 404, 404),
+    "template-adopt": (LOGIN, 403, 403, 403, 405, 405),
+    "template-delete": (LOGIN, 403, 403, 403, 405, 405),
+    "template-restore": (LOGIN, 403, 403, 403, 405, 405),
     "confirm": (LOGIN, 403, 404, 403, 404, 404),
     "bad-lines": (LOGIN, 403, 404, 403, 404, 404),
     "history": READERS,
@@ -66,6 +76,16 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "home": (LOGIN, 302, 302, 302, 302, 302),
     "compose": COMPOSERS,
     "preview": COMPOSERS,
+    "save": (LOGIN, 403, 302, 403, 302, 302),
+    "drafts": (LOGIN, 403, 405, 403, 405, 405),
+    "draft-discard": (LOGIN, 403, 404, 403, 404, 404),
+    "draft-restore": (LOGIN, 403, 404, 403, 404, 404),
+    "templates": (LOGIN, 403, 405, 405, 405, 405),
+    "template": (LOGIN, 403, 405, 405, 405, 405),
+    "template-save": (LOGIN, 403, 403, 403, 404, 404),
+    "template-adopt": (LOGIN, 403, 403, 403, 404, 404),
+    "template-delete": (LOGIN, 403, 403, 403, 302, 302),
+    "template-restore": (LOGIN, 403, 403, 403, 302, 302),
     "confirm": (LOGIN, 403, 404, 403, 404, 404),
     "bad-lines": (LOGIN, 403, 405, 403, 405, 405),
     "history": (LOGIN, 403, 405, 405, 405, 405),
@@ -137,6 +157,7 @@ def addresses(site_app: Application, make_task: Callable[..., Task], meter: Prof
         "result_id": ResultFactory(task=task).pk,
         "profile_id": meter.pk,
         "application_id": site_app.pk,
+        "template_id": make_template().pk,
         "draft_id": uuid.uuid4(),
         "list_id": uuid.uuid4(),
         "token": "unknown-token",
