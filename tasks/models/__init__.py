@@ -4,13 +4,14 @@ from .application import Application
 from .call import Call
 from .callback import Callback
 from .catalogue import Device, Group, Profile
-from .draft import DeviceList, Draft
+from .draft import DeviceList, Draft, Overtaken
 from .heartbeat import Heartbeat
 from .history import Attempt, Transition
 from .request import Request
 from .result import Result
 from .tally import Tally
 from .task import Task
+from .template import Template, TemplateVersion
 
 __all__ = [
     "Application",
@@ -22,10 +23,13 @@ __all__ = [
     "Draft",
     "Group",
     "Heartbeat",
+    "Overtaken",
     "Profile",
     "Request",
     "Result",
     "Tally",
     "Task",
+    "Template",
+    "TemplateVersion",
     "Transition",
 ]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0011_tally_curve'),
+        ('tasks', '0012_composing'),
     ]
 
     operations = [
