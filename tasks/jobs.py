@@ -9,7 +9,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from tasks import catalogue, lifecycle
+from tasks import lifecycle, sync
 from tasks.lifecycle.prune import DRAFTS, KINDS
 
 PRUNE_SECONDS = 60
@@ -35,9 +35,9 @@ def seek_evidence(task_id: int) -> None:
     lifecycle.seek_evidence(task_id)
 
 
-@shared_task(time_limit=960)
-def read_catalogue(application_id: int) -> None:
-    catalogue.read(application_id)
+@shared_task
+def read_catalogue(sync_id: int) -> None:
+    sync.go_on(sync_id)
 
 
 @shared_task

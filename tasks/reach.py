@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Count, Q, QuerySet
 
 from tasks.lifecycle import bulk
-from tasks.models import Application, Device, DeviceList, Profile
+from tasks.models import Application, Device, DeviceList, Membership, Profile
 from tasks.targets import MEMBERS, TargetType
 
 SILENT = ("OFFLINE", "ABNORMAL", "INACTIVE")
@@ -101,14 +101,21 @@ def reach(application: Application, param: Mapping[str, Any], kept: DeviceList |
         if target == TargetType.DEVICE_LIST:
             return Reach(_listed(param, kept), "as listed")
         return Reach(None, "not known: the catalogue of this application has not been read")
-    if target in (TargetType.GROUP_LIST, TargetType.GROUP_ID_LIST):
-        return _reach_of_groups(application, target, param)
+    groups = _groups(application, param) if target in GROUPED else {}
+    if missing := [name for name in param.get("groupList", ()) if target in GROUPED and name not in groups]:
+        return Reach(None, _missing(missing))
     survey = _survey(application, param, kept)
     verdicts = _verdicts([kind for kind, _ in survey.kinds], _command(param))
     incompatible = [kind for kind, knows in verdicts.items() if knows is False]
+    found = sum(count for _, count in survey.kinds)
+    at_most = sum(size for size, _ in groups.values())
+    is_partly_known = at_most > sum(members for _, members in groups.values())
+    words = WORDS[target]
+    if is_partly_known:
+        words = f"at most, as a device may be in several groups, {PARTLY}" if len(groups) > 1 else PARTLY
     return Reach(
-        count=sum(count for _, count in survey.kinds) if survey.count is None else survey.count,
-        words=WORDS[target].format(at=f"{application.catalogue_at:%Y-%m-%d %H:%M} UTC") + _narrowing(param),
+        count=at_most if is_partly_known else found if survey.count is None else survey.count,
+        words=words.format(at=f"{application.catalogue_at:%Y-%m-%d %H:%M} UTC") + _narrowing(param),
         as_of=application.catalogue_at,
         parts=tuple(Part(kind, count, verdicts[kind]) for kind, count in survey.kinds),
         statuses=dict(survey.statuses),
@@ -124,8 +131,15 @@ WORDS: dict[TargetType, str] = {
     TargetType.DEVICE_TYPE: "by the catalogue as read {at}",
     TargetType.DEVICE_AREA: "with exactly this location, by the catalogue as read {at}; "
     "how the platform compares locations is not documented",
+    TargetType.GROUP_LIST: "in these groups, by the catalogue as read {at}",
+    TargetType.GROUP_ID_LIST: "in these groups, by the catalogue as read {at}",
     TargetType.BROADCAST: "by the catalogue as read {at}",
 }
+
+PARTLY = "by the sizes of the groups as read {at}; not all of their members are in the catalogue"
+
+GROUPED = {TargetType.GROUP_LIST: "name", TargetType.GROUP_ID_LIST: "group_id"}
+"""Target types that name groups -> by what."""
 
 
 def doubts(
@@ -211,7 +225,12 @@ def _devices(
     devices = application.devices.all()
     if ids is not None:
         return _among(devices, ids)
-    match TargetType(param["type"]):
+    target = TargetType(param["type"])
+    match target:
+        case TargetType.GROUP_LIST | TargetType.GROUP_ID_LIST:
+            named = {f"group__{GROUPED[target]}__in": param["groupList"]}
+            members = Membership.objects.filter(group__application=application, **named)
+            return devices.filter(pk__in=members.values("device_id"))
         case TargetType.DEVICE_TYPE:
             return devices.filter(
                 device_type=param["deviceType"], manufacturer_id=param["manufacturerId"], model=param["model"]
@@ -243,18 +262,22 @@ def _some_of(
     return tuple(devices.order_by().values_list("device_id", flat=True)[:NAMED])
 
 
-def _reach_of_groups(application: Application, target: TargetType, param: Mapping[str, Any]) -> Reach:
-    """The sum of the sizes that the platform told: which devices these are is not in the catalogue."""
-    named = "name" if target == TargetType.GROUP_LIST else "group_id"
-    wanted = list(dict.fromkeys(param["groupList"]))
-    known = list(application.groups.filter(**{f"{named}__in": wanted}).values_list(named, "size"))
-    if missing := [name for name in wanted if name not in dict(known)]:
-        shown = ", ".join(missing[:NAMED]) + (", …" if missing[NAMED:] else "")
-        are = "group is" if len(missing) == 1 else "groups are"
-        return Reach(None, f"not known: {len(missing):,} {are} not in the catalogue: {shown}")
-    most = "at most, as a device may be in several of these groups; " if len(known) > 1 else ""
-    words = f"{most}by the sizes of the groups as read {application.catalogue_at:%Y-%m-%d %H:%M} UTC"
-    return Reach(sum(size for _, size in known), words + _narrowing(param), application.catalogue_at)
+def _groups(application: Application, param: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Name -> the size of the groups of that name as the platform told it, and how many members are known."""
+    column = GROUPED[TargetType(param["type"])]
+    named = application.groups.filter(**{f"{column}__in": param["groupList"]}).order_by()
+    found: dict[str, tuple[int, int]] = {}
+    counted = named.annotate(members=Count("memberships"))
+    for name, size, members in counted.values_list(column, "size", "members"):
+        before = found.get(name, (0, 0))
+        found[name] = before[0] + size, before[1] + min(size, members)
+    return found
+
+
+def _missing(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:NAMED]) + (", …" if names[NAMED:] else "")
+    are = "group is" if len(names) == 1 else "groups are"
+    return f"not known: {len(names):,} {are} not in the catalogue: {shown}"
 
 
 def _narrowing(param: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -39,12 +38,3 @@ def ask(application: Application, read: Callable[[Connection, str], Found], *, s
         raise
     breaker.note(application, None)
     return found
-
-
-def ask_patiently(application: Application, read: Callable[[Connection, str], Found]) -> Found:
-    """The same for work in the background: waits for the budget instead of giving up."""
-    while True:
-        try:
-            return ask(application, read)
-        except budget.NoCall as full:
-            time.sleep(max((full.until - clock.now()).total_seconds(), 0.05))

@@ -72,6 +72,7 @@ def compose(
         target_type=param["type"],
         target={name: param[name] for name in TARGET_COLUMNS if name in param},
         profile=profile,
+        profile_version=profile.version if profile else None,
         priority=priority,
         service_id=param["command"]["serviceId"],
         method=param["command"]["method"],

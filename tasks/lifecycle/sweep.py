@@ -10,7 +10,7 @@ from django.db.models import Min, Q, QuerySet
 
 from tasks import clock
 from tasks.bells import ring
-from tasks.models import Callback, Heartbeat, Task
+from tasks.models import Callback, Heartbeat, Sync, Task
 from tasks.states import State
 
 from . import health
@@ -36,6 +36,9 @@ def sweep() -> None:
         ring("settle", task_id)
     for task_id in Task.objects.to_reconcile(now).order_by("poll_at").values_list("pk", flat=True)[:MOST]:
         ring("reconcile", task_id)
+    readings = Sync.objects.filter(finished_at__isnull=True, due_at__lte=now)
+    for sync_id in readings.order_by("due_at").values_list("pk", flat=True)[:MOST]:
+        ring("read_catalogue", sync_id)
 
 
 def _with_news() -> Iterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.models import Task
-from tasks.platform.errors import look_up
+from tasks.platform.errors import PlatformError, look_up
 from tasks.states import State
 
 
@@ -81,3 +81,9 @@ def remedy(task: Task) -> str:
         return row.advice
     evidence = task.transitions.order_by("-id").values_list("evidence", flat=True).first() or {}
     return REMEDIES.get(evidence.get("reason", ""), "")
+
+
+def what_to_do(error: PlatformError) -> str:
+    """What can be done about a call that failed; empty where nothing is known to help."""
+    row = look_up(error.status, error.code) if error.code else None
+    return row.advice if row else REMEDIES.get(error.reason, "")

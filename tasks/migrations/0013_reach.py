@@ -7,6 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('tasks', '0012_composing'),
+        ('tasks', '0012_fleet'),
     ]
 
     operations = [

@@ -3,8 +3,9 @@
 from .application import Application
 from .call import Call
 from .callback import Callback
-from .catalogue import Device, Group, Profile
+from .catalogue import Danger, Profile, ProfileVersion
 from .draft import DeviceList, Draft, Overtaken
+from .fleet import Census, Device, Group, Membership, Sync
 from .heartbeat import Heartbeat
 from .history import Attempt, Transition
 from .request import Request
@@ -18,15 +19,20 @@ __all__ = [
     "Attempt",
     "Call",
     "Callback",
+    "Census",
+    "Danger",
     "Device",
     "DeviceList",
     "Draft",
     "Group",
     "Heartbeat",
+    "Membership",
     "Overtaken",
     "Profile",
+    "ProfileVersion",
     "Request",
     "Result",
+    "Sync",
     "Tally",
     "Task",
     "Template",

@@ -74,7 +74,6 @@ class Application(models.Model):
     )
 
     catalogue_at = models.DateTimeField("catalogue read", null=True, blank=True, editable=False)
-    catalogue_problem = models.CharField(max_length=500, blank=True, default="", editable=False)
 
     class Meta:
         ordering = ["name"]

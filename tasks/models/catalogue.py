@@ -1,4 +1,4 @@
-"""What is known of the fleet: profiles, and devices and groups as the platform reports them."""
+"""What kinds of devices understand: profiles, their earlier versions, and the commands marked as dangerous."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from django.utils import timezone
 from tasks.platform import wire
 from tasks.profiles import schema
 
-from .application import Application
-
 
 class Profile(models.Model):
-    """What a kind of device understands. ``definition`` is ``profiles.schema.to_dict`` of it."""
+    """What a kind of device understands. ``definition`` is ``profiles.schema.to_dict`` of it.
+
+    The row is the newest version and keeps its id, so that what points at it never points at the past.
+    """
 
     device_type = models.CharField(max_length=256)
     manufacturer_id = models.CharField(max_length=256)
     manufacturer_name = models.CharField(max_length=256, blank=True)
     model = models.CharField(max_length=256)
     protocol = models.CharField(max_length=64, blank=True)
+    version = models.PositiveIntegerField(default=1)
     definition = models.JSONField()
     source = models.CharField(max_length=300, help_text="The file or the application it was read from.")
     imported_by = models.ForeignKey(
@@ -35,6 +37,7 @@ class Profile(models.Model):
                 fields=["device_type", "manufacturer_id", "model"], name="one_profile_per_kind_of_device"
             )
         ]
+        permissions = [("mark_dangerous", "Can mark commands as dangerous")]
 
     def __str__(self) -> str:
         return f"{self.device_type} · {self.manufacturer_name or self.manufacturer_id} · {self.model}"
@@ -46,61 +49,56 @@ class Profile(models.Model):
     def schema(self) -> schema.Profile:
         return schema.from_dict(self.definition)
 
+    def at_version(self, number: int) -> Profile | ProfileVersion | None:
+        """This profile as it was when ``number`` was its newest version; None when there never was one."""
+        return self if number == self.version else self.versions.filter(number=number).first()
 
-class Device(models.Model):
-    """One device of an application, as the platform last reported it."""
 
-    application = models.ForeignKey(
-        Application, on_delete=models.CASCADE, related_name="devices", db_index=False
+class ProfileVersion(models.Model):
+    """A version of a profile that another one has replaced."""
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="versions", db_index=False)
+    number = models.PositiveIntegerField()
+    definition = models.JSONField()
+    source = models.CharField(max_length=300)
+    imported_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    device_id = models.CharField(max_length=wire.DEVICE_ID_MAX)
-    name = models.CharField(max_length=256, blank=True)
-    device_type = models.CharField(max_length=256, blank=True)
-    manufacturer_id = models.CharField(max_length=256, blank=True)
-    model = models.CharField(max_length=256, blank=True)
-    location = models.CharField(max_length=1024, blank=True)
-    status = models.CharField(max_length=32, blank=True)
-    read_at = models.DateTimeField(default=timezone.now)
+    imported_at = models.DateTimeField()
 
     class Meta:
-        ordering = ["id"]
-        indexes = [
-            models.Index(fields=["application", "id"], name="device_by_application"),  # catalogue
-            models.Index(fields=["application", "name"], name="device_by_name"),  # catalogue, search
-            models.Index(
-                fields=["application", "device_type", "manufacturer_id", "model"], name="device_by_kind"
-            ),  # reach of DeviceType
-            models.Index(
-                fields=["application", "location"], name="device_by_location"
-            ),  # reach of DeviceArea
-            models.Index(  # reach: how many of each kind are in which status, told by the index alone
-                fields=["application", "device_type", "manufacturer_id", "model", "status"],
-                name="device_reach",
-            ),
-        ]
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["profile", "number"], name="one_row_per_version")]
+
+    def __str__(self) -> str:
+        return f"{self.profile}, version {self.number}"
+
+    @property
+    def version(self) -> int:
+        return self.number
+
+    @property
+    def schema(self) -> schema.Profile:
+        return schema.from_dict(self.definition)
+
+
+class Danger(models.Model):
+    """A command that somebody marked as dangerous, in whatever version of the profile."""
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="dangers", db_index=False)
+    service_id = models.CharField(max_length=wire.SERVICE_ID_MAX)
+    method = models.CharField(max_length=wire.METHOD_MAX)
+    marked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    marked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["service_id", "method"]
         constraints = [
-            models.UniqueConstraint(fields=["application", "device_id"], name="one_row_per_device")
+            models.UniqueConstraint(fields=["profile", "service_id", "method"], name="one_mark_per_command")
         ]
+        indexes = [models.Index(fields=["service_id", "method"], name="danger_by_command")]
 
     def __str__(self) -> str:
-        return self.device_id
-
-
-class Group(models.Model):
-    """One device group of an application, as the platform last reported it."""
-
-    application = models.ForeignKey(
-        Application, on_delete=models.CASCADE, related_name="groups", db_index=False
-    )
-    group_id = models.CharField(max_length=128)
-    name = models.CharField(max_length=256)
-    description = models.CharField(max_length=1024, blank=True)
-    size = models.PositiveIntegerField(default=0)
-    read_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["application", "group_id"], name="one_row_per_group")]
-
-    def __str__(self) -> str:
-        return self.name
+        return f"{self.service_id} · {self.method}"

@@ -98,6 +98,9 @@ class Task(models.Model):
         default=dict, blank=True, help_text="The members of param that say where; no device ids."
     )
     profile = models.ForeignKey(Profile, on_delete=models.SET_NULL, null=True, blank=True)
+    profile_version = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The version of the profile it was composed with."
+    )
     service_id = models.CharField(max_length=wire.SERVICE_ID_MAX)
     method = models.CharField(max_length=wire.METHOD_MAX)
     paras = models.JSONField(null=True, blank=True)

@@ -7,6 +7,7 @@ leave a member out; numbers may come as text; both are read alike. A wrong shape
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, field
 
@@ -65,16 +66,21 @@ class Device:
     name: str
     node_id: str
     status: str
+    status_detail: str
     device_type: str
     manufacturer_id: str
     model: str
+    protocol: str
     location: str
+    gateway_id: str
+    registered_at: dt.datetime | None
+    modified_at: dt.datetime | None
     raw: Members = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class DevicesPage:
-    """Devices, newest first; ``total`` counts all pages."""
+    """Devices, those that were registered first at first; ``total`` counts all pages."""
 
     total: int
     devices: tuple[Device, ...]
@@ -244,10 +250,15 @@ def _device(item: Members) -> Device:
         name=_text(about, "name"),
         node_id=_text(about, "nodeId"),
         status=_text(about, "status"),
+        status_detail=_text(about, "statusDetail"),
         device_type=_text(about, "deviceType"),
         manufacturer_id=_text(about, "manufacturerId"),
         model=_text(about, "model"),
+        protocol=_text(about, "protocolType"),
         location=_text(about, "location") or _text(item, "location"),
+        gateway_id=_text(item, "gatewayId"),
+        registered_at=_moment(item, "createTime"),
+        modified_at=_moment(item, "lastModifiedTime"),
         raw=item,
     )
 
@@ -272,6 +283,14 @@ def _text(members: Members, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
     return clean(str(value))
+
+
+def _moment(members: Members, name: str) -> dt.datetime | None:
+    """A time such as 20151212T121212Z; None for anything else."""
+    try:
+        return dt.datetime.strptime(_text(members, name), "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+    except ValueError:
+        return None
 
 
 _WHOLE = re.compile(r"\s*\+?\d{1,18}\s*", re.ASCII)

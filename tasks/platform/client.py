@@ -104,9 +104,17 @@ def details(
     return _read(connection, token, DETAILS, asked, answers.details_page)
 
 
-def devices(connection: Connection, token: str, *, page: int, size: int = 250) -> DevicesPage:
-    """One page of the application's devices, from page 0; ``size`` is 1 to 250."""
-    asked = {"appId": connection.app_id, "pageNo": page, "pageSize": size}
+def devices(
+    connection: Connection, token: str, *, page: int, size: int = 250, since: dt.datetime | None = None
+) -> DevicesPage:
+    """One page of the application's devices, from page 0; ``size`` is 1 to 250.
+
+    The first that were registered come first, so that new ones are added at the end while the pages are read.
+    ``since`` leaves out those that were registered before: the platform knows no filter for what has changed.
+    """
+    asked: dict[str, object] = {"appId": connection.app_id, "pageNo": page, "pageSize": size, "sort": "ASC"}
+    if since:
+        asked["startTime"] = _time(since)
     return _read(connection, token, DEVICES, asked, answers.devices_page)
 
 
@@ -148,7 +156,7 @@ def device_commands(
     """One page of the commands of one device, or of the whole application, since a moment (UTC), newest first."""
     asked = {
         "appId": connection.app_id,
-        "startTime": since.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%SZ"),
+        "startTime": _time(since),
         "pageNo": page,
         "pageSize": size,
     }
@@ -170,6 +178,10 @@ def _read(
         return parse(members(answer, *secrets))
     except BadAnswer as error:
         raise bad_answer(answer, str(error), *secrets) from error
+
+
+def _time(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _headers(connection: Connection, token: str) -> dict[str, str]:

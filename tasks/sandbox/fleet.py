@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ class Fleet:
     born: float
     changes: dict[int, dict[str, Any]] = field(default_factory=dict)
     added: list[dict[str, Any]] = field(default_factory=list)
+    added_at: list[float] = field(default_factory=list)
     deleted: set[int] = field(default_factory=set)
 
     def __contains__(self, index: int) -> bool:
@@ -36,6 +38,18 @@ class Fleet:
 
     def __iter__(self) -> Iterator[int]:
         return (i for i in range(self.size + len(self.added)) if i not in self.deleted)
+
+    def newest_first(self) -> Sequence[int]:
+        """All devices by the time of their registration."""
+        own = range(self.size)
+        if not self.added and not self.deleted:
+            return own
+        added = range(self.size + len(self.added) - 1, self.size - 1, -1)
+        return [index for index in (*added, *own) if index not in self.deleted]
+
+    def registered_at(self, index: int) -> int:
+        """In whole seconds, as the wire shows it."""
+        return int(self.added_at[index - self.size] if index >= self.size else self.born - 60 * (1 + index))
 
     def id_of(self, index: int) -> str:
         return dashed(sealed(index, "device", self.seed))
@@ -86,6 +100,7 @@ class Fleet:
     def register(self, members: dict[str, Any]) -> int:
         """Add one device and return its index."""
         self.added.append(members)
+        self.added_at.append(time.time())
         return self.size + len(self.added) - 1
 
     def of_type(self, device_type: str, manufacturer_id: str | None, model: str | None) -> array[int]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tasks import lifecycle
 from tasks.lifecycle.words import OUTCOMES, REMEDIES
-from tasks.models import Application, Profile, Task
+from tasks.models import Application, Profile, Sync, Task
 from tasks.platform.errors import CATALOGUE, Refused
 from tasks.states import FINAL, MEANING, State
 from tests.factories import AttemptFactory, CallbackFactory, ResultFactory, TaskFactory, TransitionFactory
@@ -298,7 +298,8 @@ def test_no_text_of_a_stranger_becomes_markup(
     text: str, browser_of: Callable[..., Client], typed: Callable[..., dict[str, Any]], site_app: Application
 ) -> None:
     """C32: names, tags, parameters, answers of devices and of the platform, names of profiles, groups, devices."""
-    Application.objects.update(name=text[:100], catalogue_problem=text)
+    Application.objects.update(name=text[:100])
+    Sync.objects.create(application=site_app, problem=text, remarks=[text])
     site_app.refresh_from_db()
     site_app.devices.create(device_id=text, name=text, location=text)
     site_app.groups.create(name=text, group_id=text, description=text)

@@ -1,7 +1,7 @@
 import pytest
 from celery import current_app
 
-from tasks import clock, jobs
+from tasks import clock, jobs, sync
 from tasks.models import Application, Task
 from tasks.states import State
 from tests.factories import CallbackFactory, TaskFactory
@@ -39,11 +39,11 @@ def test_jobs_do_what_their_names_say(application, sandbox):
     Task.objects.update(poll_at=clock.now())
     jobs.reconcile(task.pk)
     assert Task.objects.get().platform_status
-    jobs.read_catalogue(application.pk)
+    jobs.read_catalogue(sync.start(application).pk)
     assert Application.objects.get().catalogue_at
     jobs.sweep()
 
 
-@pytest.mark.parametrize("job", sorted(JOBS - {"sweep", "prune", "read_catalogue"}))
+@pytest.mark.parametrize("job", sorted(JOBS - {"sweep", "prune"}))
 def test_a_job_for_a_task_that_is_gone_is_no_trouble(job):
     getattr(jobs, job)(10**9)

@@ -10,9 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tasks import catalogue
 from tasks import reach as module
-from tasks.models import Application, Device, DeviceList, Group, Profile
+from tasks import sync
+from tasks.models import Application, Device, DeviceList, Group, Membership, Profile
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, Service
 from tasks.reach import Kind, doubts, reach
@@ -55,6 +55,15 @@ def _device(application: Application, device_id: str, kind: str, status: str) ->
     )
 
 
+def _group(application: Application, name: str, ids: list[str], size: int | None = None) -> Group:
+    group = GroupFactory(application=application, name=name, size=len(ids) if size is None else size)
+    Membership.objects.bulk_create(
+        Membership(group=group, device=device, seen_in=1)
+        for device in application.devices.filter(device_id__in=ids)
+    )
+    return group
+
+
 def _profile(kind: str, *services: Service) -> Profile:
     definition = schema.Profile(kind, "m", "Maker", "1", "CoAP", services)
     return Profile.objects.create(
@@ -75,7 +84,7 @@ def test_the_reach_of_a_task_is_told_or_said_to_be_unknown(sandbox, application,
     param = {"type": kind, **TARGETS[kind]}
     unread = reach(application, param)
     assert (unread.count is None) == (kind != TargetType.DEVICE_LIST)
-    catalogue.read(application.pk)
+    sync.read(application)
     application.refresh_from_db()
     device, group = application.devices.exclude(location="").first(), application.groups.first()
     match kind:
@@ -103,7 +112,7 @@ def test_the_reach_of_a_task_is_told_or_said_to_be_unknown(sandbox, application,
 
 
 def test_groups_that_are_not_in_the_catalogue_have_no_known_reach(application):
-    catalogue.read(application.pk)
+    sync.read(application)
     application.refresh_from_db()
     known = Group.objects.first().name
     told = reach(application, {"type": "GroupList", "groupList": [known, "no such group"]})
@@ -165,13 +174,31 @@ def test_a_service_without_the_command_does_not_know_it(fleet):
     assert told.incompatible == 9
 
 
-def test_groups_are_the_sum_of_their_sizes_at_most(fleet):
-    for name, size in (("night", 3), ("day", 4)):
-        GroupFactory(application=fleet, name=name, group_id=f"g-{name}", size=size)
+def test_groups_whose_members_are_known_are_counted_device_by_device(fleet):
+    night = _group(fleet, "night", ["meter-0", "meter-3", "lamp-0"])
+    _group(fleet, "day", ["meter-0", "meter-1"])
+    _group(fleet, "other", ["odd-1"])
     both = reach(fleet, asked(TargetType.GROUP_LIST, groupList=["night", "day", "night"]))
-    assert (both.count, both.words.startswith("at most"), both.statuses) == (7, True, {})
-    one = reach(fleet, asked(TargetType.GROUP_ID_LIST, groupList=["g-night"]))
+    assert (both.count, both.silent, both.incompatible, both.incompatible_ids) == (4, 1, 1, ("lamp-0",))
+    assert "at most" not in both.words
+    one = reach(fleet, asked(TargetType.GROUP_ID_LIST, groupList=[night.group_id]))
+    assert (one.count, one.statuses) == (3, {"ONLINE": 2, "OFFLINE": 1})
+
+
+def test_groups_whose_members_are_not_known_are_the_sum_of_their_sizes_at_most(fleet):
+    _group(fleet, "night", ["meter-0"], size=3)
+    _group(fleet, "day", [], size=4)
+    both = reach(fleet, asked(TargetType.GROUP_LIST, groupList=["night", "day"]))
+    assert (both.count, both.words.startswith("at most"), both.known) == (7, True, 1)
+    one = reach(fleet, asked(TargetType.GROUP_LIST, groupList=["night"]))
     assert (one.count, "at most" in one.words) == (3, False)
+    assert "not all of their members are in the catalogue" in one.words
+
+
+def test_groups_of_the_same_name_count_together(fleet):
+    for number in range(2):
+        GroupFactory(application=fleet, name="night", group_id=f"g-{number}", size=3)
+    assert reach(fleet, asked(TargetType.GROUP_LIST, groupList=["night"])).count == 6
 
 
 def test_groups_of_the_same_name_do_not_stand_for_one_that_is_missing(fleet):

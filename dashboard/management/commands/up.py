@@ -23,7 +23,7 @@ from django.db.migrations.executor import MigrationExecutor
 from dashboard import supervisor
 from dashboard.environment import ROOT, listening_url
 from dashboard.supervisor import Program
-from tasks import catalogue, sandbox
+from tasks import sandbox, sync
 from tasks.models import Application
 
 SANDBOX = "Sandbox"
@@ -67,7 +67,7 @@ class Command(BaseCommand):
             _wait_for(f"{address}/livez")
             if application and application.catalogue_at is None:
                 _wait_for(f"{application.url}/")
-                catalogue.read(application.pk)
+                sync.read(application)
                 connections.close_all()
             self._welcome(address, application, user, password)
 

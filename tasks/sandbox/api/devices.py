@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -28,11 +27,13 @@ async def query(platform: Platform, request: web.Request) -> web.Response:
         raise Refused("100022")
     if asked.get("nodeType") and asked["nodeType"] not in NODE_TYPES:
         raise Refused("100022")
-    found, total = _matching(platform, asked)
-    shown = list(islice(found, page * size, (page + 1) * size))
-    if total is None:
-        total = page * size + len(shown) + sum(1 for _ in found)
-    body = {"totalCount": total, "pageNo": page, "pageSize": size}
+    if asked.get("sort") not in (None, "", "ASC", "DESC"):
+        raise Refused("100022")
+    found = _registered_within(platform, asked, _matching(platform, asked))
+    if asked.get("sort") == "ASC":
+        found = found[::-1]
+    shown = found[page * size : (page + 1) * size]
+    body = {"totalCount": len(found), "pageNo": page, "pageSize": size}
     return wire.answer(body | {"devices": [record(platform, i) for i in shown]}, nulls=platform.config.nulls)
 
 
@@ -87,7 +88,7 @@ def record(platform: Platform, index: int) -> dict[str, Any]:
         "imsi": over.get("imsi"),
         **dict.fromkeys(unset),
     }
-    born = wire.time_text(fleet.born - 60 * (1 + index))  # newest first, as the list is
+    born = wire.time_text(fleet.registered_at(index))
     return {
         "deviceId": device_id,
         "gatewayId": device_id,
@@ -111,24 +112,33 @@ def _index(platform: Platform, request: web.Request) -> int:
     return index
 
 
-def _matching(platform: Platform, asked: Any) -> tuple[Iterable[int], int | None]:
-    """Devices that pass the filters, and how many when that is known without walking all of them."""
+def _matching(platform: Platform, asked: Any) -> Sequence[int]:
+    """Devices that pass the filters, newest first."""
     fleet = platform.fleet
+    rest = {name: asked[name] for name in ("deviceType", "location", "status", "name") if asked.get(name)}
+    if asked.get("nodeType", "GATEWAY") not in ("", "GATEWAY"):
+        return ()
+    if not rest and not asked.get("gatewayId"):
+        return fleet.newest_first()
+    found: Iterable[int] = fleet
     if device_type := asked.get("deviceType"):
-        found: Iterable[int] = fleet.of_type(device_type, None, None)
+        found = fleet.of_type(device_type, None, None)
     elif asked.get("location"):
         found = fleet.at(asked["location"])
-    else:
-        found = fleet
     if asked.get("gatewayId"):
         index = fleet.find(asked["gatewayId"])
         found = [] if index is None else [index]
-    rest = {name: asked[name] for name in ("deviceType", "location", "status", "name") if asked.get(name)}
-    if asked.get("nodeType", "GATEWAY") not in ("", "GATEWAY"):
-        return iter(()), 0
-    if not rest and not asked.get("gatewayId"):
-        return iter(fleet), len(fleet)
-    return iter([index for index in found if _passes(platform, index, rest)]), None
+    passing = (index for index in found if _passes(platform, index, rest))
+    return sorted(passing, key=fleet.registered_at, reverse=True)
+
+
+def _registered_within(platform: Platform, asked: Any, found: Sequence[int]) -> Sequence[int]:
+    """Those registered from startTime until endTime."""
+    since, until = wire.time_of(asked, "startTime"), wire.time_of(asked, "endTime")
+    if since is None and until is None:
+        return found
+    since, until = since or 0.0, float("inf") if until is None else until
+    return [index for index in found if since <= platform.fleet.registered_at(index) <= until]
 
 
 def _passes(platform: Platform, index: int, rest: dict[str, str]) -> bool:

@@ -64,7 +64,6 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Times:
     """The clock in the test's hand; whoever waits for the budget moves it."""
     times = Times()
     monkeypatch.setattr(clock, "now", lambda: times.now)
-    for module in ("submit", "asking"):
-        waiting = SimpleNamespace(sleep=times.on, monotonic=time.monotonic)
-        monkeypatch.setattr(importlib.import_module(f"tasks.lifecycle.{module}"), "time", waiting)
+    waiting = SimpleNamespace(sleep=times.on, monotonic=time.monotonic)
+    monkeypatch.setattr(importlib.import_module("tasks.lifecycle.submit"), "time", waiting)
     return times

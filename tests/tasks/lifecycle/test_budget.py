@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 from tasks import lifecycle
 from tasks.lifecycle import budget, tokens
-from tasks.lifecycle.asking import ask, ask_patiently
+from tasks.lifecycle.asking import ask
 from tasks.models import Application, Attempt, Call, Task
 from tasks.platform import client
 from tasks.platform.errors import Throttled
@@ -233,12 +233,3 @@ def test_our_own_budget_does_not_drain_itself(application, times):
         ask(application, lambda line, token: client.devices(line, token, page=0))
     application.refresh_from_db()
     assert application.drained_until is None
-
-
-def test_who_has_patience_is_served_as_soon_as_there_is_a_call(sandbox, application, times):
-    Application.objects.update(calls_per_minute=2)
-    begun = times.now
-    for _ in range(2):
-        assert ask_patiently(application, lambda line, token: client.devices(line, token, page=0))
-    assert dt.timedelta(seconds=124) <= times.now - begun < dt.timedelta(seconds=125)
-    assert sandbox.ledger()["calls"] == {"login": 1, "devices": 2}

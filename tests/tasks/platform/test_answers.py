@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 from contextlib import suppress
 
 import pytest
@@ -132,13 +133,18 @@ def test_the_total_is_never_less_than_the_page():
 def test_devices_are_read_as_seen_on_the_wire():
     body = loads(
         '{"totalCount":2,"pageNo":0,"pageSize":10,"devices":[{"deviceId":"9a44","gatewayId":"9a44","nodeType":"GATEWAY",'
-        '"deviceInfo":{"nodeId":null,"name":null,"manufacturerId":"sew","location":null,"deviceType":"WaterMeter",'
-        '"model":"n001","status":"OFFLINE","mute":null},"services":null,"location":null,"devGroupIds":[]},'
+        '"createTime":"20170505T013226Z","lastModifiedTime":"yesterday","deviceInfo":{"nodeId":null,"name":null,"manufacturerId":"sew","location":null,"deviceType":"WaterMeter",'
+        '"model":"n001","status":"OFFLINE","statusDetail":"NOT_ACTIVE","mute":null},"services":null,"location":null,"devGroupIds":[]},'
         '{"deviceId":null}]}'
     )
     page = answers.devices_page(body)
     assert page.total == 2
-    assert page.devices == (Device("9a44", "", "", "OFFLINE", "WaterMeter", "sew", "n001", "", raw={}),)
+    at = dt.datetime(2017, 5, 5, 1, 32, 26, tzinfo=dt.UTC)
+    assert page.devices == (
+        Device(
+            "9a44", "", "", "OFFLINE", "NOT_ACTIVE", "WaterMeter", "sew", "n001", "", "", "9a44", at, None, raw={}
+        ),
+    )  # fmt: skip
 
 
 def test_groups_and_their_members_are_read():

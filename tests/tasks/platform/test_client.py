@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from tasks.platform import client
@@ -193,7 +195,12 @@ def test_devices_groups_members_and_capabilities_are_asked_for(serve):
         (
             lambda c: client.devices(c, "tok", page=1),
             {"totalCount": 0, "devices": []},
-            "/iocm/app/dm/v1.4.0/devices?appId=app1&pageNo=1&pageSize=250",
+            "/iocm/app/dm/v1.4.0/devices?appId=app1&pageNo=1&pageSize=250&sort=ASC",
+        ),
+        (
+            lambda c: client.devices(c, "tok", page=0, since=dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)),
+            {"totalCount": 0, "devices": []},
+            "/iocm/app/dm/v1.4.0/devices?appId=app1&pageNo=0&pageSize=250&sort=ASC&startTime=20260102T030405Z",
         ),
         (
             lambda c: client.groups(c, "tok", page=0),

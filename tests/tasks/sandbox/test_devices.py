@@ -54,6 +54,23 @@ def test_filters_by_status_cover_the_fleet(sandbox):
     assert listed(sandbox, "status=ASLEEP")["error_code"] == "100022"
 
 
+def test_devices_are_sorted_by_their_registration_and_filtered_by_its_time(sandbox):
+    newest, oldest = listed(sandbox, "pageSize=250"), listed(sandbox, "pageSize=250&sort=ASC")
+    assert newest["devices"] == oldest["devices"][::-1]
+    times = [device["createTime"] for device in oldest["devices"]]
+    assert times == sorted(times)
+    body = {"nodeId": "n-1", "deviceInfo": {"name": "the new one"}}
+    made = sandbox.call("POST", f"{API}/reg/v1.1.0/deviceCredentials", body).json()
+    assert listed(sandbox)["devices"][0]["deviceId"] == made["deviceId"]
+    assert listed(sandbox, "sort=ASC&pageNo=4")["devices"][0]["deviceId"] == made["deviceId"]
+    since = listed(sandbox, f"startTime={times[-10]}")
+    assert since["totalCount"] == 11
+    assert listed(sandbox, f"endTime={times[9]}")["totalCount"] == 10
+    assert listed(sandbox, f"startTime={times[4]}&endTime={times[9]}&deviceType=Toaster")["totalCount"] == 0
+    assert listed(sandbox, "sort=up")["error_code"] == "100022"
+    assert listed(sandbox, "startTime=yesterday")["error_code"] == "100022"
+
+
 def test_a_device_is_read_changed_and_deleted(sandbox):
     path = f"{DEVICES}/{sandbox.devices(1)[0]}"
     assert sandbox.call("PUT", path, {"location": "Moon", "name": None}).status_code == 204
