@@ -34,6 +34,7 @@ urlpatterns = [
     path("compose/save/", drafts.save, name="save"),
     path("compose/devices/<uuid:list_id>/bad.csv", compose.bad_lines, name="bad-lines"),
     path("compose/<uuid:draft_id>/", confirm.confirm, name="confirm"),
+    path("compose/<uuid:draft_id>/request.json", confirm.request_file, name="request-file"),
     path("drafts/", drafts.drafts, name="drafts"),
     path("drafts/<uuid:draft_id>/discard/", drafts.discard, name="draft-discard"),
     path("drafts/<uuid:draft_id>/restore/", drafts.restore, name="draft-restore"),

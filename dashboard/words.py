@@ -18,6 +18,15 @@ STATUS_WORDS: dict[str, tuple[str, str]] = {
 }
 """Status -> (the words operators see, its tone). Also the order in which shares are drawn, and of the filter."""
 
+DEVICE_STATUS_WORDS: dict[str, tuple[str, str]] = {
+    "ONLINE": ("online", ""),
+    "OFFLINE": ("offline", "An NB-IoT device is offline after 49 hours without a report."),
+    "ABNORMAL": ("abnormal", "An NB-IoT device is abnormal after 25 hours without a report."),
+    "INACTIVE": ("inactive", "It was registered and has never reported."),
+    "": ("of no known status", "The platform told no status."),
+}
+"""Status of a device -> (the words operators see, what it means)."""
+
 NO_ANSWER = "none"
 """How the empty status is written in addresses."""
 

@@ -43,11 +43,12 @@ def overlaps(
     reach: Reach,
     kept: DeviceList | None = None,
     *,
-    besides: Task | None = None,
+    besides: int | None = None,
 ) -> list[Overlap]:
     """Unfinished tasks with the command of ``param`` that may reach the same devices, newest first.
 
-    ``besides`` is the task that a rerun comes from: what it chose has answered, or never got the command.
+    ``besides`` is the id of the task that a rerun comes from: what it chose has answered, or never got the command.
+    Other reruns of it are left to those who compose one: ``lineage`` tells them.
     """
     command = param.get("command", {})
     others = Task.objects.filter(
@@ -55,7 +56,9 @@ def overlaps(
         state__in=ON_ITS_WAY,
         service_id=command.get("serviceId", ""),
         method=command.get("method", ""),
-    ).exclude(pk=besides.pk if besides else 0)
+    )
+    if besides is not None:
+        others = others.exclude(pk=besides).exclude(rerun_of__isnull=False, rerun_of=besides)
     # Sorted here: for the order's sake SQLite would walk through all tasks of the application.
     newest = sorted(others.order_by(), key=lambda task: -task.pk)[:LOOKED_AT]
     found, left = [], COMPARED

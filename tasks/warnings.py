@@ -47,6 +47,11 @@ class Concern:
     sentence: str
     tasks: tuple[Task, ...] = ()
 
+    @property
+    def key(self) -> str:
+        """The same for the same finding: who has acknowledged it has not acknowledged another task on its way."""
+        return ":".join([self.rule, *(str(task.pk) for task in self.tasks)])
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -78,6 +78,19 @@ def state(value: str) -> SafeString:
     return format_html('<span class="badge {}" title="{}">{}</span>', TONES[known], meaning, label)
 
 
+@register.filter
+def device_status(status: str) -> SafeString:
+    """A device's status in words, with its meaning on hover; one that nobody knows as it came."""
+    label, meaning = words.DEVICE_STATUS_WORDS.get(status, (status, ""))
+    return format_html('<span title="{}">{}</span>', meaning, label) if meaning else format_html("{}", label)
+
+
+@register.filter
+def after_minutes(minutes: int) -> dt.datetime:
+    """The moment so many minutes from now."""
+    return timezone.now() + dt.timedelta(minutes=minutes)
+
+
 @register.simple_tag
 def remedy(task: Task) -> str:
     """What can be done about the last failure of a task."""

@@ -50,7 +50,8 @@ def sent(desk: Client, values: dict[str, Any]) -> dict[str, Any]:
     reviewed = desk.post("/compose/", values | {"review": "1"})
     assert reviewed.status_code == 302, errors(reviewed)
     page = desk.get(reviewed["Location"])
-    done = desk.post(reviewed["Location"], {"typed": page.context["word"]})
+    given = {"typed": page.context["word"], "acknowledged": page.context["cautions"]}
+    done = desk.post(reviewed["Location"], given)
     assert done.status_code == 302, words(done)
     return json.loads(Task.objects.latest("pk").request_body)
 
@@ -576,7 +577,7 @@ def test_a_wide_reach_is_confirmed_by_typing_it(
             assert refused.status_code == 422
             assert f"That is not {word}. Nothing was sent." in words(refused)
         assert Task.objects.count() == 0
-    done = desk.post(address, {"typed": f" {word} "})
+    done = desk.post(address, {"typed": f" {word} ", "acknowledged": page.context["cautions"]})
     assert done["Location"] == f"/tasks/{Task.objects.get().pk}/"
 
 
@@ -591,8 +592,9 @@ def test_a_number_may_be_typed_with_its_separators(desk: Client, typed: Typed) -
 def test_an_application_whose_name_has_blanks_and_commas_can_be_confirmed(desk: Client, typed: Typed) -> None:
     Application.objects.update(name="Water, works 2")
     address = desk.post("/compose/", typed(target_type="Broadcast", review=1))["Location"]
-    assert desk.post(address, {"typed": "Water, works"}).status_code == 422
-    assert desk.post(address, {"typed": "Water, works 2"}).status_code == 302
+    read = {"acknowledged": "broadcast"}
+    assert desk.post(address, {"typed": "Water, works"} | read).status_code == 422
+    assert desk.post(address, {"typed": "Water, works 2"} | read).status_code == 302
 
 
 def test_sending_the_same_draft_twice_makes_one_task(desk: Client, typed: Typed) -> None:

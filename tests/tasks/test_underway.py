@@ -65,8 +65,9 @@ def test_another_command_another_application_and_the_parent_of_a_rerun_are_not_c
     TaskFactory(application=plant, ask={"command": {"serviceId": "Other"}})
     TaskFactory()
     parent = TaskFactory(application=plant)
-    assert told(plant, param(), besides=parent) == []
-    assert told(plant, param()) == [(parent, True, 3)]
+    TaskFactory(application=plant, rerun_of=parent)
+    assert told(plant, param(), besides=parent.pk) == []
+    assert [task for task, *_ in told(plant, param())] == [parent.reruns.get(), parent]
     assert told(plant, {"type": "DeviceList", "deviceList": ["device-1"]}) == []
 
 
