@@ -20,7 +20,7 @@ from tasks.targets import MEMBERS, TargetType
 SILENT = ("OFFLINE", "ABNORMAL", "INACTIVE")
 """Statuses of devices that have not reported for long: over NB-IoT ABNORMAL after 25 hours, OFFLINE after 49."""
 
-NAMED = 5
+NAMED = 3
 """Device ids that are named of those in doubt."""
 
 LOOKED_UP = 100_000

@@ -112,9 +112,9 @@ def _not_understood(facts: Facts) -> str | None:
     if not lacking or facts.reach.count is None:
         return None
     models = ", ".join(map(_model, lacking[:NAMED])) + (", …" if lacking[NAMED:] else "")
-    those = f", among them {_some(facts.reach.incompatible_ids, facts.reach.incompatible)}"
+    those = _some(facts.reach.incompatible_ids, facts.reach.incompatible)
     have = "1 device has" if facts.reach.incompatible == 1 else f"{facts.reach.incompatible:,} devices have"
-    return f"{_about(facts)}{have} no {facts.command} by their profile: {models}{those}."
+    return f"{_about(facts)}{have} no {facts.command} by their profile ({models}): {those}"
 
 
 def _nobody(facts: Facts) -> str | None:
@@ -128,7 +128,7 @@ def _not_in_the_catalogue(facts: Facts) -> str | None:
     are = "1 device is" if unknown == 1 else f"{unknown:,} devices are"
     return (
         f"{_about(facts)}{are} not in the catalogue, being new, mistyped or another application's: "
-        f"{_some(facts.reach.unknown_ids, unknown)}."
+        f"{_some(facts.reach.unknown_ids, unknown)}"
     )
 
 
@@ -202,4 +202,5 @@ def _model(part: Part) -> str:
 
 
 def _some(ids: Sequence[str], count: int) -> str:
-    return ", ".join(ids) + (", …" if count > len(ids) else "")
+    """The end of a sentence that names them."""
+    return ", ".join(ids) + (", …" if count > len(ids) else ".")

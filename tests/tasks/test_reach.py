@@ -142,7 +142,7 @@ def test_a_list_that_is_given_in_the_request_is_counted_without_its_duplicates(f
 
 def test_of_very_many_doubtful_devices_the_first_few_are_named(fleet):
     told = reach(fleet, asked(TargetType.DEVICE_LIST), _kept([f"nobody-{number}" for number in range(50)]))
-    assert (told.unknown, len(told.unknown_ids), told.unknown_ids[0]) == (50, 5, "nobody-0")
+    assert (told.unknown, len(told.unknown_ids), told.unknown_ids[0]) == (50, 3, "nobody-0")
 
 
 @pytest.mark.parametrize(

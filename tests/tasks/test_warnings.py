@@ -65,13 +65,13 @@ CASES: list[tuple[dict[str, Any], str, str, Severity]] = [
             }
         },
         "not understood",
-        "2 devices have no WaterMeter · SET_REPORT_PERIOD by their profile: Lamp L1, among them lamp-1, lamp-2.",
+        "2 devices have no WaterMeter · SET_REPORT_PERIOD by their profile (Lamp L1): lamp-1, lamp-2.",
         Severity.CAUTION,
     ),
     (
         {"reach": {"parts": (Part(LAMP, 1, knows=False),), "incompatible_ids": ("lamp-1",)}},
         "not understood",
-        "1 device has no WaterMeter · SET_REPORT_PERIOD by their profile: Lamp L1, among them lamp-1.",
+        "1 device has no WaterMeter · SET_REPORT_PERIOD by their profile (Lamp L1): lamp-1.",
         Severity.CAUTION,
     ),
     (
@@ -83,7 +83,7 @@ CASES: list[tuple[dict[str, Any], str, str, Severity]] = [
     (
         {"reach": {"unknown": 7, "unknown_ids": ("x-1", "x-2")}},
         "not in the catalogue",
-        "7 devices are not in the catalogue, being new, mistyped or another application's: x-1, x-2, ….",
+        "7 devices are not in the catalogue, being new, mistyped or another application's: x-1, x-2, …",
         Severity.NOTE,
     ),
     (
