@@ -27,6 +27,8 @@ from tasks.models import (
     Result,
     Sync,
     Task,
+    Template,
+    TemplateVersion,
     Transition,
 )
 
@@ -290,6 +292,20 @@ class GroupAdmin(ReadOnly):
     search_fields = ["group_id", "name"]
     search_help_text = "A whole id or name."
     list_select_related = ["application"]
+
+
+class TemplateVersionInline(History):
+    model = TemplateVersion
+    fields = ["number", "note", "author", "created_at", "locked", "values"]
+
+
+@admin.register(Template)
+class TemplateAdmin(ReadOnly):
+    list_display = ["name", "version", "author", "changed_at", "deleted_at"]
+    list_select_related = ["author"]
+    search_fields = ["name"]
+    search_help_text = "A whole name."
+    inlines = [TemplateVersionInline]
 
 
 class SecretInput(forms.PasswordInput):

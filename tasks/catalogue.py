@@ -1,19 +1,15 @@
-"""Profiles: import them, keep their versions, mark dangerous commands; and what is known of a task's reach."""
+"""Profiles: import them, keep their versions, mark dangerous commands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Sum
 from django.utils import timezone
 
-from tasks.models import Application, Danger, Profile, ProfileVersion
+from tasks.models import Danger, Profile, ProfileVersion
 from tasks.profiles import archive, schema
-from tasks.targets import TargetType
 
 
 def import_profiles(name: str, data: bytes, author: User | None = None) -> list[Profile]:
@@ -88,39 +84,3 @@ def is_dangerous(profile: Profile | None, service_id: str, method: str) -> bool:
     """Did somebody mark this command as dangerous? Without a profile: in any profile."""
     marks = Danger.objects.filter(service_id=service_id, method=method)
     return (marks.filter(profile=profile) if profile else marks).exists()
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How many devices a task will command: ``count`` is None where it is not known; ``words`` say how it is."""
-
-    count: int | None
-    words: str
-
-
-def reach(application: Application, param: Mapping[str, Any]) -> Reach:
-    """The reach of a checked ``param``: exact for a list, an estimate from the catalogue for all else."""
-    target = TargetType(param["type"])
-    if target == TargetType.DEVICE_LIST:
-        return Reach(len(param["deviceList"]), "as listed")
-    if application.catalogue_at is None:
-        return Reach(None, "not known: the catalogue of this application has not been read")
-    devices = application.devices.all()
-    match target:
-        case TargetType.DEVICE_TYPE:
-            count = devices.filter(
-                device_type=param["deviceType"],
-                manufacturer_id=param["manufacturerId"],
-                model=param["model"],
-            ).count()
-        case TargetType.DEVICE_AREA:
-            count = devices.filter(location=param["deviceLocation"]).count()
-        case TargetType.GROUP_LIST | TargetType.GROUP_ID_LIST:
-            member = "name__in" if target == TargetType.GROUP_LIST else "group_id__in"
-            known = application.groups.filter(**{member: param["groupList"]})
-            if known.count() < len(param["groupList"]):
-                return Reach(None, "not known: some of these groups are not in the catalogue")
-            count = known.aggregate(total=Sum("size"))["total"] or 0
-        case TargetType.BROADCAST:
-            count = devices.count()
-    return Reach(count, f"by the catalogue as read {application.catalogue_at:%Y-%m-%d %H:%M} UTC")

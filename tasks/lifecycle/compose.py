@@ -14,11 +14,10 @@ from django.urls import reverse
 
 from tasks import clock
 from tasks.bells import ring
-from tasks.models import Application, Profile, Task
+from tasks.models import Application, Profile, Task, TemplateVersion
 from tasks.platform import wire
 from tasks.platform.wire import Problem
 from tasks.states import State
-from tasks.targets import TargetType
 
 from . import transitions
 from .lineage import AlreadyRerun, Lineage
@@ -42,6 +41,7 @@ def compose(
     priority: int = 0,
     copied_from: Task | None = None,
     rerun: Lineage | None = None,
+    template: TemplateVersion | None = None,
     key: uuid.UUID | None = None,
 ) -> Task:
     """Queue a task for ``request``, a create request of the API page without ``appId`` and ``callbackUrl``.
@@ -65,6 +65,7 @@ def compose(
         rerun_of=rerun.parent if rerun else None,
         rerun_outcomes=list(rerun.outcomes) if rerun else [],
         rerun_filter=rerun.filter if rerun else "",
+        template=template,
         compose_key=key,
         name=body["taskName"],
         target_type=param["type"],
@@ -124,25 +125,31 @@ def check(application: Application, request: Mapping[str, Any]) -> list[Problem]
 
 
 def request_of(application: Application, request: Mapping[str, Any], *, callback_url: str) -> dict[str, Any]:
-    """The whole body for a checked ``request``: what the preview shows is built by what will be sent."""
+    """The whole body for a checked ``request``: what the preview shows is built by what will be sent.
+
+    Blanks around a name are not part of it, and a name that is listed twice is sent once, whoever asks: the form
+    cannot say it differently. Parameters go out as they came.
+    """
     param = request["param"]
     command = param["command"]
-    target = {name: param[name] for name in (*TARGET_COLUMNS, "deviceList") if name in param}
-    if param["type"] == TargetType.DEVICE_LIST:
-        target["deviceList"] = list(dict.fromkeys(param["deviceList"]))
+    target = {name: _plain(param[name]) for name in (*TARGET_COLUMNS, "deviceList") if name in param}
     return wire.build(
         app_id=application.app_id,
-        name=request["taskName"],
+        name=request["taskName"].strip(),
         timeout=request["timeout"],
         target={"type": param["type"], **target},
-        service_id=command["serviceId"],
-        method=command["method"],
+        service_id=command["serviceId"].strip(),
+        method=command["method"].strip(),
         paras=command.get("paras") or None,
         callback_url=callback_url,
         max_retransmit=param.get("maxRetransmit"),
-        group_tag=param.get("groupTag", ""),
-        tags=[(tag["tagName"], tag["tagValue"]) for tag in request.get("tags", ())],
+        group_tag=param.get("groupTag", "").strip(),
+        tags=[(tag["tagName"].strip(), tag["tagValue"].strip()) for tag in request.get("tags", ())],
     )
+
+
+def _plain(name: str | list[str]) -> str | list[str]:
+    return name.strip() if isinstance(name, str) else list(dict.fromkeys(map(str.strip, name)))
 
 
 def callback_url(token: str) -> str:

@@ -55,6 +55,10 @@ class Device(models.Model):
             models.Index(
                 fields=["application", "status", "id"], name="device_by_status"
             ),  # devices, by status
+            models.Index(  # reach: how many of each kind are in which status, told by the index alone
+                fields=["application", "device_type", "manufacturer_id", "model", "status"],
+                name="device_reach",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["application", "device_id"], name="one_row_per_device")

@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.readiness import Check
 from tasks.models import Application, Draft, Profile, Sync, Task
-from tests.factories import ResultFactory
+from tests.factories import ResultFactory, make_template
 
 from .conftest import ROLES
 
@@ -28,7 +28,18 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "home": (LOGIN, 302, 302, 302, 302, 302),
     "compose": COMPOSERS,
     "preview": (LOGIN, 403, 405, 403, 405, 405),
+    "save": (LOGIN, 403, 405, 403, 405, 405),
+    "drafts": COMPOSERS,
+    "draft-discard": (LOGIN, 403, 405, 403, 405, 405),
+    "draft-restore": (LOGIN, 403, 405, 403, 405, 405),
+    "templates": READERS,
+    "template": READERS,
+    "template-save": (LOGIN, 403, 403, 403, 404, 404),
+    "template-adopt": (LOGIN, 403, 403, 403, 405, 405),
+    "template-delete": (LOGIN, 403, 403, 403, 405, 405),
+    "template-restore": (LOGIN, 403, 403, 403, 405, 405),
     "confirm": (LOGIN, 403, 404, 403, 404, 404),
+    "request-file": (LOGIN, 403, 404, 403, 404, 404),
     "bad-lines": (LOGIN, 403, 404, 403, 404, 404),
     "history": READERS,
     "history-csv": READERS,
@@ -70,7 +81,18 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "home": (LOGIN, 302, 302, 302, 302, 302),
     "compose": COMPOSERS,
     "preview": COMPOSERS,
+    "save": (LOGIN, 403, 302, 403, 302, 302),
+    "drafts": (LOGIN, 403, 405, 403, 405, 405),
+    "draft-discard": (LOGIN, 403, 404, 403, 404, 404),
+    "draft-restore": (LOGIN, 403, 404, 403, 404, 404),
+    "templates": (LOGIN, 403, 405, 405, 405, 405),
+    "template": (LOGIN, 403, 405, 405, 405, 405),
+    "template-save": (LOGIN, 403, 403, 403, 404, 404),
+    "template-adopt": (LOGIN, 403, 403, 403, 404, 404),
+    "template-delete": (LOGIN, 403, 403, 403, 302, 302),
+    "template-restore": (LOGIN, 403, 403, 403, 302, 302),
     "confirm": (LOGIN, 403, 404, 403, 404, 404),
+    "request-file": (LOGIN, 403, 405, 403, 405, 405),
     "bad-lines": (LOGIN, 403, 405, 403, 405, 405),
     "history": (LOGIN, 403, 405, 405, 405, 405),
     "history-csv": (LOGIN, 403, 405, 405, 405, 405),
@@ -113,7 +135,7 @@ ADMINS = (LOGIN, LOGIN, LOGIN, 403, 200, 200)
 NOBODY = (LOGIN, LOGIN, LOGIN, 403, 403, 403)
 AUDITED = (
     "attempt", "callback", "danger", "device", "group", "profile", "profileversion", "result", "sync", "task",
-    "transition",
+    "template", "transition",
 )  # fmt: skip
 ADMIN_MATRIX: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("", "password_change/"), AUDITORS),
@@ -149,6 +171,7 @@ def addresses(site_app: Application, make_task: Callable[..., Task], meter: Prof
         "profile_id": meter.pk,
         "application_id": site_app.pk,
         "sync_id": Sync.objects.create(application=site_app).pk,
+        "template_id": make_template().pk,
         "draft_id": uuid.uuid4(),
         "list_id": uuid.uuid4(),
         "token": "unknown-token",
@@ -224,7 +247,7 @@ def test_the_admin_site_opens_to_auditors_for_reading_and_to_admins_for_applicat
 
 
 PRIVATE = ("draft", "devicelist")
-KEPT = ("call", "census", "heartbeat", "membership", "request", "tally")
+KEPT = ("call", "census", "heartbeat", "membership", "request", "tally", "templateversion")
 """What Muster keeps for itself; pages show what it means."""
 
 

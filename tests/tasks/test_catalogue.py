@@ -2,14 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from tasks import catalogue, lifecycle, sync
-from tasks.models import Danger, Group, Profile
+from tasks import catalogue, lifecycle
+from tasks.models import Danger, Profile
 from tasks.profiles.archive import Unreadable
 from tasks.profiles.schema import Profile as Schema
 from tasks.profiles.schema import Service
 from tasks.sandbox.catalogue import package, packages
-from tasks.targets import TargetType
-from tests.factories import TARGETS, ProfileFactory, UserFactory, request
+from tests.factories import ProfileFactory, UserFactory, request
 
 pytestmark = pytest.mark.django_db
 
@@ -42,47 +41,6 @@ def test_what_is_no_profile_is_refused_and_leaves_nothing(data):
     with pytest.raises(Unreadable, match=r"\w"):
         catalogue.import_profiles("x.zip", data)
     assert not Profile.objects.exists()
-
-
-@pytest.mark.parametrize("kind", TargetType)
-def test_the_reach_of_a_task_is_told_or_said_to_be_unknown(sandbox, application, kind):
-    param = {"type": kind, **TARGETS[kind]}
-    unread = catalogue.reach(application, param)
-    assert (unread.count is None) == (kind != TargetType.DEVICE_LIST)
-    sync.read(application)
-    application.refresh_from_db()
-    device, group = application.devices.exclude(location="").first(), application.groups.first()
-    match kind:
-        case TargetType.DEVICE_TYPE:
-            param |= {
-                "deviceType": device.device_type,
-                "manufacturerId": device.manufacturer_id,
-                "model": device.model,
-            }
-            expected = application.devices.filter(device_type=device.device_type, model=device.model).count()
-        case TargetType.DEVICE_AREA:
-            param["deviceLocation"] = device.location
-            expected = application.devices.filter(location=device.location).count()
-        case TargetType.GROUP_LIST:
-            param["groupList"], expected = [group.name], group.size
-        case TargetType.GROUP_ID_LIST:
-            param["groupList"], expected = [group.group_id], group.size
-        case TargetType.DEVICE_LIST:
-            expected = 3
-        case TargetType.BROADCAST:
-            expected = 100
-    reach = catalogue.reach(application, param)
-    assert reach.count == expected > 0
-    assert reach.words
-
-
-def test_groups_that_are_not_in_the_catalogue_have_no_known_reach(application):
-    sync.read(application)
-    application.refresh_from_db()
-    known = Group.objects.first().name
-    reach = catalogue.reach(application, {"type": "GroupList", "groupList": [known, "no such group"]})
-    assert reach.count is None
-    assert "not in the catalogue" in reach.words
 
 
 def test_a_command_is_dangerous_where_somebody_marked_it():

@@ -1,0 +1,174 @@
+"""What a composer's form asks for, before anything is sent: the request, whom it reaches, what to beware of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.core.cache import cache
+from django.template.defaultfilters import filesizeformat
+
+from dashboard.changes import Change, changes, of_devices
+from dashboard.curl import CALLBACK_URL, curl
+from dashboard.forms.compose import ComposeForm
+from dashboard.forms.repeat import posted
+from dashboard.request_text import readable
+from tasks import lifecycle
+from tasks.catalogue import is_dangerous
+from tasks.lifecycle import budget, queue
+from tasks.models import Application, DeviceList, Task
+from tasks.platform import wire
+from tasks.reach import Reach
+from tasks.reach import reach as reach_of
+from tasks.targets import MEMBERS, TargetType
+from tasks.underway import overlaps
+from tasks.warnings import Concern, Facts, concerns
+
+INLINE = 100
+"""Device ids that are written into a shell command; more are read from a file."""
+
+KEPT_SECONDS = 600
+
+
+class Limit(NamedTuple):
+    """Something that is limited, how much of it this task takes, and a remark."""
+
+    words: str
+    used: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is known before a task is sent. ``reach`` is None as long as the target is not complete."""
+
+    form: ComposeForm
+    application: Application | None
+    request: dict[str, Any]
+    kept: DeviceList | None
+    reach: Reach | None
+    concerns: list[Concern]
+
+
+def outlook_of(form: ComposeForm) -> Outlook:
+    """For a form that is bound, or was only started with values; it need not be complete."""
+    checked = form if form.is_bound else ComposeForm(posted(form), user=form.user)
+    checked.is_valid()
+    request = checked.request()
+    application = checked.cleaned_data.get("application")
+    kept = checked.devices.kept if checked.chosen_target == TargetType.DEVICE_LIST else None
+    if application is None or not all(request["param"].get(name) for name in MEMBERS[checked.chosen_target]):
+        return Outlook(checked, application, request, kept, None, [])
+    reach = reach_of(application, request["param"], kept)
+    command = request["param"].get("command", {})
+    facts = Facts(
+        application,
+        request,
+        callback=bool(checked.cleaned_data.get("callback")),
+        reach=reach,
+        overlaps=overlaps(
+            application, request["param"], reach, kept, besides=kept.rerun_of_id if kept else None
+        ),
+        is_dangerous=is_dangerous(
+            checked.chosen_profile, command.get("serviceId", ""), command.get("method", "")
+        ),
+    )
+    return Outlook(checked, application, request, kept, reach, concerns(facts))
+
+
+def preview_of(form: ComposeForm, outlook: Outlook | None = None) -> dict[str, Any]:
+    """The request as it stands, pretty-printed, with a long device list cut short; and all that goes with it."""
+    outlook = outlook or outlook_of(form)
+    checked, application = outlook.form, outlook.application
+    param = outlook.request["param"]
+    ids = param.get("deviceList") or []
+    if (unseen := checked.devices.count - len(ids)) > 0 and ids:
+        param = param | {"deviceList": [*ids, f"… and {unseen:,} more"]}
+    if checked.cleaned_data.get("callback"):
+        param = param | {"callbackUrl": lifecycle.callback_url("SECRET").replace("SECRET", "…")}
+    shown = {"appId": application.app_id if application else "…"} | outlook.request | {"param": param}
+    body = _body(checked, whole=not _is_long(outlook)) if checked.is_valid() else None
+    origin = _origin(outlook)
+    return {
+        "preview": json.dumps(json.loads(wire.dumps(shown)), ensure_ascii=False, indent=2),
+        "previewed_devices": checked.devices.count if ids else 0,
+        "reach": outlook.reach,
+        "concerns": outlook.concerns,
+        "timeout": outlook.request.get("timeout"),
+        "limits": _limits(outlook, body),
+        "curl": curl(application, None if _is_long(outlook) else body) if application and body else "",
+        "curl_is_long": _is_long(outlook),
+        "origin": origin,
+        "changes": _changes(origin, shown, outlook.kept) if origin else [],
+    }
+
+
+def whole_request(outlook: Outlook) -> str:
+    """The body as it will be sent, all device ids in it, with a variable in the place of its secret address."""
+    return wire.dumps(_body(outlook.form, whole=True))
+
+
+def _body(form: ComposeForm, *, whole: bool) -> dict[str, Any]:
+    """The body of a valid form, of a list with its first ids or the ``whole``."""
+    url = CALLBACK_URL if form.cleaned_data["callback"] else ""
+    application = form.cleaned_data["application"]
+    return lifecycle.request_of(application, form.request(whole=whole), callback_url=url)
+
+
+def _is_long(outlook: Outlook) -> bool:
+    return outlook.kept is not None and outlook.form.devices.count > INLINE
+
+
+def _origin(outlook: Outlook) -> Task | None:
+    """The task that this one is a copy or a rerun of."""
+    rerun_of = outlook.kept.rerun_of_id if outlook.kept else None
+    key = rerun_of or outlook.form.cleaned_data.get("copied_from")
+    return Task.objects.select_related("request").filter(pk=key).first() if key else None
+
+
+def _changes(origin: Task, shown: Mapping[str, Any], kept: DeviceList | None) -> list[Change]:
+    found = changes(json.loads(readable(origin)), shown)
+    both = origin.target_type == TargetType.DEVICE_LIST and kept is not None
+    devices = of_devices(origin, kept) if both and kept else None
+    return [*found, devices] if devices else found
+
+
+def _limits(outlook: Outlook, body: Mapping[str, Any] | None) -> list[Limit]:
+    application = outlook.application
+    name = len(outlook.request.get("taskName") or "")
+    found = [Limit("Name", f"{name:,} of {wire.NAME_MAX} characters")]
+    if outlook.kept:
+        found.append(Limit("Devices", f"{outlook.form.devices.count:,} of {settings.MOST_DEVICES:,}"))
+    if body is not None:
+        found.append(Limit("Request", filesizeformat(_size(outlook, body)), "no limit is documented"))
+    if application is None:
+        return found
+    waiting = queue.waiting(application).count()
+    before = f"{waiting:,} waiting before this one" if waiting else ""
+    slots = f"{len(queue.holders(application))} of {application.unfinished_limit}"
+    return [
+        *found,
+        Limit("Unfinished tasks", slots, before),
+        Limit("Calls", f"{budget.used(application)} of {application.calls_per_minute} in the last minute"),
+    ]
+
+
+def _size(outlook: Outlook, body: Mapping[str, Any]) -> int:
+    """Bytes, with a secret address as long as the one it will have."""
+    text = wire.dumps(body).replace(CALLBACK_URL, lifecycle.callback_url("x" * 43))
+    if not _is_long(outlook) or outlook.kept is None:
+        return len(text.encode())
+    shown = _length(body["param"]["deviceList"])
+    key = f"size:{outlook.kept.pk}"
+    listed: int | None = cache.get(key)
+    if listed is None:
+        listed = _length(outlook.kept.ids)
+        cache.set(key, listed, KEPT_SECONDS)
+    return len(text.encode()) - shown + listed
+
+
+def _length(ids: list[str]) -> int:
+    return len(json.dumps(ids, ensure_ascii=False, separators=(",", ":")).encode())
