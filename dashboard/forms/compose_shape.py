@@ -38,8 +38,8 @@ class ShapedFields(ComposeFields):
         self.locks = locks_of((given if data is None else data).get("template_version"))
         self.lock_problems: dict[str, str] = {}
         if self.locks and data is not None:
-            self.lock_problems = self.locks.changed(data)
-            data = self.locks.apply(data)
+            self.lock_problems = self.locks.changed(data, files or ())
+            data, files = self.locks.apply(data), files if "target" not in self.locks.parts else None
         elif self.locks:
             given = self.locks.initial(given)
             tags = tags if self.locks.tags is None else self.locks.tags

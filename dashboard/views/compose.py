@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
@@ -109,7 +110,7 @@ def _review(request: HttpRequest) -> HttpResponse:
     """Check and save what is typed; then to the page that sends it, or to the one that makes a template of it."""
     form = ComposeForm(request.POST, request.FILES, user=request.user)
     is_good = form.is_valid()
-    values = form.data.copy()
+    values = cast(QueryDict, form.data).copy()
     if form.devices.kept and form.chosen_target == TargetType.DEVICE_LIST:
         values["device_list"] = str(form.devices.kept.pk)
         values.pop("device_ids", None)
