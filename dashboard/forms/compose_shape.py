@@ -169,6 +169,10 @@ class ShapedFields(ComposeFields):
         return len(Application.objects.values_list("pk")[:2]) > 1
 
     @property
+    def locked_parts(self) -> frozenset[str]:
+        return self.locks.parts if self.locks else frozenset()
+
+    @property
     def has_locked_parameters(self) -> bool:
         return self.locks is not None and "as_json" in self.locks.fields
 

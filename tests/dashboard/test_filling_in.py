@@ -80,6 +80,7 @@ def test_recent_commands_are_distinct_ones_own_and_come_by_one_click(
     sent(browser_of("admin"), typed(method="FOREIGN"))
     page = desk.get("/compose/")
     assert [each.method for each in page.context["recent"]] == ["CLOSE", "SET"]
+    assert f'name="recent" value="{first.pk}"' in " ".join(text_of(page).split())
     taken = desk.post("/compose/", typed(device_ids="", target_type="Broadcast", recent=first.pk))
     held = fields(taken)
     assert held.value("target_type") == "Broadcast"
