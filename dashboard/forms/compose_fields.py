@@ -95,7 +95,7 @@ class ComposeFields(forms.Form):
     service_id = forms.CharField(label="Service", help_text="serviceId: 1 to 64 characters.")
     method = forms.CharField(label="Command", help_text="method: 1 to 128 characters.")
     paras = forms.CharField(
-        label="Parameters",
+        label="As JSON",
         required=False,
         widget=forms.Textarea(
             attrs={"rows": 5, "class": "code", "spellcheck": "false", "placeholder": '{"name": 1}'}

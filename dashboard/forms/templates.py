@@ -44,6 +44,8 @@ def parts_of(values: Values, devices: int = 0, form: ComposeForm | None = None) 
         "application": str(Application.objects.filter(pk=_one(values, "application") or 0).first() or "–"),
         "target": _target(values, devices),
         "command": _command(values),
+        "max_retransmit": _one(values, "max_retransmit") or "as the platform does",
+        "priority": "before others" if _one(values, "priority") == "1" else "in turn",
         "callback": "yes" if "callback" in values else "no",
         "tags": ", ".join(
             f"{name}={value}"

@@ -178,14 +178,16 @@ def test_an_odd_link_never_breaks_a_page(
 
 def test_going_to_json_and_back_loses_nothing(desk: Client, typed: Typed, meter: Profile) -> None:
     given = {
-        "para:count": "seven", "para:ratio": "0.75", "para:names": "a\nb", "para:extra": '{"a": [1]}',
+        "para:count": "seven", "para:serial": "99999999999999999999", "para:ratio": "0.75",
+        "para:names": "a\nb", "para:extra": '{"a": [1]}',
         "para:text": " x ", "para:mode": "ECO", "para:open": "false", "para:at": "20261231T235900Z",
     }  # fmt: skip
     page = desk.post("/compose/", with_profile(typed, meter, to_json="1", **given))
     held = fields(page)
     assert not {name for name in held.visible if name.startswith("para:")}
     assert json.loads(held.value("paras")) == {
-        "count": "seven", "ratio": 0.75, "names": ["a", "b"], "extra": {"a": [1]}, "text": " x ", "mode": "ECO",
+        "count": "seven", "serial": 99999999999999999999, "ratio": 0.75, "names": ["a", "b"],
+        "extra": {"a": [1]}, "text": " x ", "mode": "ECO",
         "open": False, "at": "20261231T235900Z",
     }  # fmt: skip
     back = fields(desk.post("/compose/", held.posted | {"to_fields": "1"}))
