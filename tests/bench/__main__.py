@@ -9,7 +9,18 @@ import sys
 
 from tests.bench.report import machine
 
-BENCHES: tuple[str, ...] = ("receive", "settle", "live", "history", "indexes", "catalogue", "ids", "keep", "poll")
+BENCHES: tuple[str, ...] = (
+    "receive",
+    "settle",
+    "live",
+    "history",
+    "indexes",
+    "catalogue",
+    "compose",
+    "ids",
+    "keep",
+    "poll",
+)
 """In this order; each is a module of this package."""
 
 
