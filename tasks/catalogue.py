@@ -1,16 +1,14 @@
-"""What is known of the fleet: import profiles, read devices and groups from the platform, tell a task's reach."""
+"""What is known of the fleet: import profiles, read devices and groups from the platform."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Sum
 from django.utils import timezone
 
 from tasks.lifecycle.asking import ask_patiently
@@ -18,7 +16,6 @@ from tasks.models import Application, Danger, Device, Group, Profile
 from tasks.platform import answers, client
 from tasks.platform.errors import PlatformError
 from tasks.profiles import archive, schema
-from tasks.targets import TargetType
 
 logger = logging.getLogger(__name__)
 
@@ -153,39 +150,3 @@ def _pages(page: Callable[[int], tuple[int, Iterable[Any]]], size: int) -> Itera
         number += 1
         if number * size >= total or not page_of_items:
             return
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How many devices a task will command: ``count`` is None where it is not known; ``words`` say how it is."""
-
-    count: int | None
-    words: str
-
-
-def reach(application: Application, param: Mapping[str, Any]) -> Reach:
-    """The reach of a checked ``param``: exact for a list, an estimate from the catalogue for all else."""
-    target = TargetType(param["type"])
-    if target == TargetType.DEVICE_LIST:
-        return Reach(len(param["deviceList"]), "as listed")
-    if application.catalogue_at is None:
-        return Reach(None, "not known: the catalogue of this application has not been read")
-    devices = application.devices.all()
-    match target:
-        case TargetType.DEVICE_TYPE:
-            count = devices.filter(
-                device_type=param["deviceType"],
-                manufacturer_id=param["manufacturerId"],
-                model=param["model"],
-            ).count()
-        case TargetType.DEVICE_AREA:
-            count = devices.filter(location=param["deviceLocation"]).count()
-        case TargetType.GROUP_LIST | TargetType.GROUP_ID_LIST:
-            member = "name__in" if target == TargetType.GROUP_LIST else "group_id__in"
-            known = application.groups.filter(**{member: param["groupList"]})
-            if known.count() < len(param["groupList"]):
-                return Reach(None, "not known: some of these groups are not in the catalogue")
-            count = known.aggregate(total=Sum("size"))["total"] or 0
-        case TargetType.BROADCAST:
-            count = devices.count()
-    return Reach(count, f"by the catalogue as read {application.catalogue_at:%Y-%m-%d %H:%M} UTC")

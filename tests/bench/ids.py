@@ -141,7 +141,7 @@ def _in_the_site(act: str, path: Path, folder: Path) -> float:
     from django.core.management import call_command
     from django.db import connection
 
-    from dashboard.views import compose as views
+    from dashboard.views import compose, confirm
     from tasks.models import Application, DeviceList, Task
 
     settings.ALLOWED_HOSTS.append("testserver")
@@ -173,10 +173,10 @@ def _in_the_site(act: str, path: Path, folder: Path) -> float:
         return answer
 
     def upload() -> None:
-        post(views.compose, typed, path)
+        post(compose.compose, typed, path)
 
     def paste() -> None:
-        post(views.compose, typed | {"device_ids": path.read_text()})
+        post(compose.compose, typed | {"device_ids": path.read_text()})
 
     if act in ("upload", "paste"):
         seconds = _timed({"upload": upload, "paste": paste}[act])
@@ -189,17 +189,17 @@ def _in_the_site(act: str, path: Path, folder: Path) -> float:
     )
     fields = typed | {"device_list": DeviceList.objects.values_list("pk", flat=True).get()}
     if act == "preview":
-        return _timed(lambda: post(views.preview, fields))
+        return _timed(lambda: post(confirm.preview, fields))
     if act == "redraw":
-        return _timed(lambda: post(views.compose, fields | {"target_type": "Broadcast"}))
-    draft = post(views.compose, fields | {"review": "1"}).url.split("/")[-2]
+        return _timed(lambda: post(compose.compose, fields | {"target_type": "Broadcast"}))
+    draft = post(compose.compose, fields | {"review": "1"}).url.split("/")[-2]
     if act == "confirm":
         from django.test import RequestFactory
 
         request: Any = RequestFactory().get("/")
         request.user, request.htmx = user, False
-        return _timed(lambda: views.confirm(request, draft))
-    seconds = _timed(lambda: post(views.confirm, {"typed": ""}, draft_id=draft))
+        return _timed(lambda: confirm.confirm(request, draft))
+    seconds = _timed(lambda: post(confirm.confirm, {"typed": ""}, draft_id=draft))
     assert Task.objects.get().expected > 900_000
     return seconds
 

@@ -4,12 +4,10 @@ import pytest
 from django.db.models import Count
 
 from tasks import catalogue
-from tasks.models import Application, Danger, Device, Group, Profile
+from tasks.models import Application, Danger, Device, Profile
 from tasks.profiles.archive import Unreadable
 from tasks.sandbox.catalogue import packages
-from tasks.targets import TargetType
 from tests.factories import (
-    TARGETS,
     ApplicationFactory,
     DeviceFactory,
     GroupFactory,
@@ -116,47 +114,6 @@ def lifecycle_server():
     yield start
     for server in servers:
         server.close()
-
-
-@pytest.mark.parametrize("kind", TargetType)
-def test_the_reach_of_a_task_is_told_or_said_to_be_unknown(sandbox, application, kind):
-    param = {"type": kind, **TARGETS[kind]}
-    unread = catalogue.reach(application, param)
-    assert (unread.count is None) == (kind != TargetType.DEVICE_LIST)
-    catalogue.read(application.pk)
-    application.refresh_from_db()
-    device, group = application.devices.exclude(location="").first(), application.groups.first()
-    match kind:
-        case TargetType.DEVICE_TYPE:
-            param |= {
-                "deviceType": device.device_type,
-                "manufacturerId": device.manufacturer_id,
-                "model": device.model,
-            }
-            expected = application.devices.filter(device_type=device.device_type, model=device.model).count()
-        case TargetType.DEVICE_AREA:
-            param["deviceLocation"] = device.location
-            expected = application.devices.filter(location=device.location).count()
-        case TargetType.GROUP_LIST:
-            param["groupList"], expected = [group.name], group.size
-        case TargetType.GROUP_ID_LIST:
-            param["groupList"], expected = [group.group_id], group.size
-        case TargetType.DEVICE_LIST:
-            expected = 3
-        case TargetType.BROADCAST:
-            expected = 100
-    reach = catalogue.reach(application, param)
-    assert reach.count == expected > 0
-    assert reach.words
-
-
-def test_groups_that_are_not_in_the_catalogue_have_no_known_reach(application):
-    catalogue.read(application.pk)
-    application.refresh_from_db()
-    known = Group.objects.first().name
-    reach = catalogue.reach(application, {"type": "GroupList", "groupList": [known, "no such group"]})
-    assert reach.count is None
-    assert "not in the catalogue" in reach.words
 
 
 def test_a_command_is_dangerous_where_somebody_marked_it():
