@@ -3,7 +3,10 @@
 function showLocalTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
     time.title = time.textContent;
-    time.textContent = new Date(time.dateTime).toLocaleString("sv-SE"); // ISO order, the reader's own time zone
+    const moment = new Date(time.dateTime);
+    time.textContent = "clock" in time.dataset
+      ? moment.toLocaleTimeString("sv-SE", { timeStyle: "short" })
+      : moment.toLocaleString("sv-SE"); // ISO order, the reader's own time zone
   }
 }
 

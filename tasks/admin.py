@@ -14,7 +14,19 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tasks.models import Application, Attempt, Callback, Device, Group, Profile, Result, Task, Transition
+from tasks.models import (
+    Application,
+    Attempt,
+    Callback,
+    Device,
+    Group,
+    Profile,
+    Result,
+    Task,
+    Template,
+    TemplateVersion,
+    Transition,
+)
 
 
 class UncountedPaginator(Paginator):
@@ -231,6 +243,20 @@ class GroupAdmin(ReadOnly):
     search_fields = ["group_id", "name"]
     search_help_text = "A whole id or name."
     list_select_related = ["application"]
+
+
+class TemplateVersionInline(History):
+    model = TemplateVersion
+    fields = ["number", "note", "author", "created_at", "locked", "values"]
+
+
+@admin.register(Template)
+class TemplateAdmin(ReadOnly):
+    list_display = ["name", "version", "author", "changed_at", "deleted_at"]
+    list_select_related = ["author"]
+    search_fields = ["name"]
+    search_help_text = "A whole name."
+    inlines = [TemplateVersionInline]
 
 
 class SecretInput(forms.PasswordInput):

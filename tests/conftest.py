@@ -22,6 +22,8 @@ from tests.factories import ApplicationFactory, UserFactory
 from tests.sandbox import Sandbox, running_sandbox
 
 MOST_BELLS = 500
+ROLES = ("0002_roles", "0012_composing")
+"""The migrations that say which role may do what."""
 
 
 @pytest.fixture(scope="session")
@@ -118,8 +120,9 @@ def superuser(db: None) -> User:
 def _member(role: str) -> User:
     group = Group.objects.filter(name=role).first()
     if group is None:  # a test with real transactions has emptied the tables
-        roles = importlib.import_module("tasks.migrations.0002_roles")
-        roles.make_roles(apps, SimpleNamespace(connection=connection))
+        migrations = [importlib.import_module(f"tasks.migrations.{name}") for name in ROLES]
+        migrations[0].make_roles(apps, SimpleNamespace(connection=connection))
+        migrations[1].extend_roles(apps, SimpleNamespace(connection=connection))
         group = Group.objects.get(name=role)
     user = UserFactory(username=role)
     user.groups.add(group)

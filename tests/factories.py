@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import factory
@@ -22,6 +23,7 @@ from tasks.models import (
     Result,
     Tally,
     Task,
+    Template,
     Transition,
 )
 from tasks.platform import wire
@@ -223,3 +225,19 @@ class TallyFactory(factory.django.DjangoModelFactory):
     task = factory.SubFactory(TaskFactory)
     status = "SUCCESSFUL"
     count = 1
+
+
+def make_template(name: str = "Close valves", *, locked: Sequence[str] = (), **values: Any) -> Template:
+    """A template with one version; ``values`` are what the composer posts, one text or several."""
+    author = UserFactory()
+    template = Template.objects.create(name=name, author=author)
+    good = {
+        "target_type": "Broadcast",
+        "service_id": "Valve",
+        "method": "CLOSE",
+        "timeout": "60",
+        "callback": "on",
+    }
+    kept = {field: [each] if isinstance(each, str) else each for field, each in (good | values).items()}
+    template.add_version(author, values=kept, locked=list(locked))
+    return template

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django import forms
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.http import QueryDict
+from django.utils import timezone
 
 from tasks import lifecycle
-from tasks.models import Application, Group, Profile
 from tasks.platform import jsontext, wire
-from tasks.profiles.schema import Command, Service
+from tasks.profiles import values
 from tasks.targets import MEMBERS, TargetType
 
 from . import parameters
-from .compose_fields import TARGET_FIELDS, ComposeFields
-from .given_devices import GivenDevices
+from .compose_shape import ShapedFields
 
 FIELD_OF_PATH = {
     "taskName": "name",
@@ -39,138 +34,12 @@ FIELD_OF_PATH = {
 """Path in the request -> the field that its problem is shown at."""
 
 
-class ComposeForm(ComposeFields):
+class ComposeForm(ShapedFields):
     """Bound with ``data`` it checks everything; with ``initial`` it shows what was typed, without errors."""
-
-    def __init__(
-        self,
-        data: QueryDict | None = None,
-        files: Any = None,
-        *,
-        user: User,
-        initial: Mapping[str, Any] | None = None,
-        tags: Iterable[tuple[str, str]] = (),
-    ) -> None:
-        super().__init__(
-            data, files, initial=dict(initial or {}), auto_id="id_%s", use_required_attribute=False
-        )
-        self.user = user
-        self.tag_rows = tags_of(data) if data is not None else list(tags)
-        self.tag_errors: dict[int, str] = {}
-        self.devices = GivenDevices(user, self._raw("device_list"))
-        self.chosen_target = _target_type(self._raw("target_type"))
-        self.chosen_profile = self._profile()
-        self.services: list[Service] = []
-        self.command: Command | None = None
-        if not user.has_perm("tasks.prioritise_task"):
-            del self.fields["priority"]
-        self._shape_target()
-        self._shape_groups()
-        self._shape_command()
-
-    def _raw(self, name: str) -> str:
-        value = self.data.get(name) if self.is_bound else self.initial.get(name)
-        return "" if value is None else str(value)
-
-    def _profile(self) -> Profile | None:
-        raw = self._raw("profile")
-        return Profile.objects.filter(pk=raw).first() if raw.isdecimal() and len(raw) < 19 else None
-
-    def _shape_target(self) -> None:
-        shown = TARGET_FIELDS[self.chosen_target]
-        for fields in TARGET_FIELDS.values():
-            for name in fields:
-                if name in shown:
-                    continue
-                field = self.fields[name]
-                field.required = False
-                if name == "device_file":
-                    del self.fields[name]
-                elif name != "device_list":
-                    field.widget = forms.Textarea(
-                        attrs={"hidden": True, "aria-hidden": "true", "tabindex": "-1"}
-                    )
-
-    def _shape_groups(self) -> None:
-        """Where the application's groups are known, choosing takes the place of typing."""
-        if self.chosen_target not in (TargetType.GROUP_LIST, TargetType.GROUP_ID_LIST):
-            return
-        application = self._raw("application")
-        chosen = (
-            Application.objects.filter(pk=application).first()
-            if application.isdecimal() and len(application) < 19
-            else None
-        ) or Application.objects.first()
-        known = Group.objects.filter(application=chosen)
-        by_name = self.chosen_target == TargetType.GROUP_LIST
-        widget = self.fields[self._groups_field].widget
-        widget.suggestions = [
-            (group.name if by_name else group.group_id, group.name, group.size) for group in known[:500]
-        ]
-
-    @property
-    def _groups_field(self) -> str:
-        return "group_names" if self.chosen_target == TargetType.GROUP_LIST else "group_ids"
-
-    def _shape_command(self) -> None:
-        if self.chosen_profile is None:
-            return
-        self.services = [service for service in self.chosen_profile.schema.services if service.commands]
-        service = _named(self.services, "id", self._raw("service_id"))
-        self.fields["service_id"] = forms.ChoiceField(
-            label="Service", choices=[(service.id, service.id) for service in self.services]
-        )
-        commands = service.commands if service else ()
-        self.command = _named(commands, "name", self._raw("method"))
-        self.fields["method"] = forms.ChoiceField(
-            label="Command", choices=[(command.name, command.name) for command in commands]
-        )
-        if not self.is_bound and service and self.command:
-            self.initial = {**self.initial, "service_id": service.id, "method": self.command.name}
-        del self.fields["paras"]
-        if self.command:
-            self.fields |= parameters.fields_of(self.command)
-        if self.chosen_target == TargetType.DEVICE_TYPE and not self.is_bound:
-            for name in TARGET_FIELDS[TargetType.DEVICE_TYPE]:
-                self.initial[name] = self._raw(name) or getattr(self.chosen_profile, name)
-
-    # What the template asks
-
-    @property
-    def target_fields(self) -> list[forms.BoundField]:
-        names = TARGET_FIELDS[self.chosen_target]
-        return [self[name] for name in names if name not in ("device_list", "device_ids", "device_file")]
-
-    @property
-    def carried_fields(self) -> list[forms.BoundField]:
-        shown = TARGET_FIELDS[self.chosen_target]
-        return [
-            self[name]
-            for fields in TARGET_FIELDS.values()
-            for name in fields
-            if name not in shown and name in self.fields
-        ]
-
-    @property
-    def parameter_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if name.startswith(parameters.PREFIX)]
-
-    @property
-    def numbered_tags(self) -> list[tuple[int, str, str, str]]:
-        return [
-            (index, name, value, self.tag_errors.get(index, ""))
-            for index, (name, value) in enumerate(self.tag_rows)
-        ]
-
-    @property
-    def error_count(self) -> int:
-        return len(self.errors)
-
-    # Checking
 
     def clean_paras(self) -> Any:
         text = self.cleaned_data["paras"].strip()
-        if not text:
+        if not text or not self.is_free:
             return None
         try:
             paras = jsontext.loads(text)
@@ -181,6 +50,19 @@ class ComposeForm(ComposeFields):
             raise ValidationError("Must be a JSON object.")
         return paras
 
+    def _check_free(self, paras: dict[str, Any] | None) -> None:
+        """Free JSON is checked against the profile as its fields would be, all problems at once."""
+        if self.command and self.is_free and "paras" not in self.errors:
+            found = values.check_paras(self.command, paras or {})
+            for name, problem in found.items():
+                self.add_error("paras", f"{name} {problem}.")
+
+    @property
+    def proposed_name(self) -> str:
+        """What the task is called when nobody gives it a name."""
+        stem = str(self.locks.version.template) if self.locks else self._raw("method") or "Task"
+        return f"{stem[:200]} · {timezone.localtime():%Y-%m-%d %H:%M:%S}"
+
     def read_devices(self) -> None:
         """Take what this post brought of device ids."""
         if self.devices.parsed is None:
@@ -188,6 +70,11 @@ class ComposeForm(ComposeFields):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        for name, problem in self.lock_problems.items():
+            self.add_error(name if name in self.fields else None, problem)
+        if "name" not in self.errors and not cleaned.get("name"):
+            cleaned["name"] = self.proposed_name
+        self._check_free(cleaned.get("paras"))
         if self.chosen_target == TargetType.DEVICE_LIST:
             self.read_devices()
             if self.devices.problem:
@@ -251,7 +138,7 @@ class ComposeForm(ComposeFields):
         }
 
     def _paras(self) -> Any:
-        if self.chosen_profile is None:
+        if self.is_free:
             return self.cleaned_data.get("paras")
         given = {
             name.removeprefix(parameters.PREFIX): self.cleaned_data.get(name)
@@ -261,27 +148,9 @@ class ComposeForm(ComposeFields):
         return _given(given) or None
 
 
-def tags_of(data: QueryDict | Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The tag rows of a posted form, also the empty ones."""
-    if not isinstance(data, QueryDict):
-        return []
-    names, values = data.getlist("tag_name"), data.getlist("tag_value")
-    return [(name.strip(), value.strip()) for name, value in zip(names, values, strict=False)]
-
-
 def _given(members: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None and value != ""}
 
 
-def _named(items: Iterable[Any], attribute: str, wanted: str) -> Any:
-    """The item of that name, or else the first one."""
-    items = list(items)
-    return next((item for item in items if getattr(item, attribute) == wanted), items[0] if items else None)
-
-
 def _sentence(message: str) -> str:
     return f"{message[:1].upper()}{message[1:]}."
-
-
-def _target_type(raw: str) -> TargetType:
-    return TargetType(raw) if raw in set(TargetType) else TargetType.DEVICE_LIST

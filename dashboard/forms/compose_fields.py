@@ -59,7 +59,9 @@ class ComposeFields(forms.Form):
 
     application = forms.ModelChoiceField(Application.objects.all(), empty_label=None)
     name = forms.CharField(
-        label="Task name", help_text="How you and the platform will know it: 1 to 256 characters."
+        label="Task name",
+        required=False,
+        help_text="How you and the platform will know it, up to 256 characters. Empty: after the command and the time.",
     )
 
     target_type = forms.ChoiceField(label="Send to", choices=[(value, LABELS[value]) for value in TargetType])
@@ -82,7 +84,7 @@ class ComposeFields(forms.Form):
     group_ids = LinesField(label="Group ids")
 
     profile = forms.ModelChoiceField(
-        Profile.objects.all(), required=False, empty_label="No profile: I type service and command",
+        Profile.objects.defer("definition"), required=False, empty_label="No profile: I type service and command",
         label="Device profile",
     )  # fmt: skip
     service_id = forms.CharField(label="Service", help_text="serviceId: 1 to 64 characters.")
@@ -95,6 +97,7 @@ class ComposeFields(forms.Form):
         ),
         help_text="A JSON object; empty for a command without parameters.",
     )
+    as_json = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
     timeout = forms.IntegerField(
         label="Timeout",
@@ -121,3 +124,5 @@ class ComposeFields(forms.Form):
     )
     group_tag = forms.CharField(label="Group tag", required=False)
     copied_from = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    template_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    edits = forms.IntegerField(required=False, widget=forms.HiddenInput)

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 
 from tasks.models import DeviceList
 
@@ -95,7 +96,8 @@ def _kept_list(user: User, key: str) -> DeviceList | None:
         wanted = uuid.UUID(key)
     except ValueError:
         return None
-    return DeviceList.objects.defer("text").filter(pk=wanted, author=user).first()
+    usable = Q(author=user) | Q(templates__template__deleted_at=None, templates__isnull=False)
+    return DeviceList.objects.defer("text").filter(usable, pk=wanted).first()
 
 
 def _partly(good: int, bad: int) -> str:

@@ -47,6 +47,13 @@ def fields_of(command: Command) -> dict[str, ParameterField]:
     return {PREFIX + parameter.name: ParameterField(parameter) for parameter in command.parameters}
 
 
+def options(parameter: Parameter) -> tuple[str, ...]:
+    """What a select offers for it; empty when it is typed."""
+    if parameter.type in (DataType.STRING_LIST, DataType.JSON_OBJECT):
+        return ()
+    return ("true", "false") if parameter.type is DataType.BOOLEAN else parameter.choices
+
+
 def _choice(parameter: Parameter, *choices: tuple[str, str]) -> forms.Widget:
     return forms.Select(choices=[("", "Choose…" if parameter.required else "Leave out"), *choices])
 
@@ -62,7 +69,6 @@ WIDGETS: dict[DataType, Callable[[Parameter], forms.Widget]] = {
     DataType.DECIMAL: _number,
     DataType.DOUBLE: _number,
     DataType.STRING: lambda _: forms.TextInput(attrs={"autocomplete": "off"}),
-    DataType.BOOLEAN: lambda parameter: _choice(parameter, ("true", "true"), ("false", "false")),
     DataType.DATE_TIME: lambda _: forms.TextInput(attrs={"placeholder": "2026-12-31T23:59"}),
     DataType.JSON_OBJECT: lambda _: forms.Textarea(attrs={"rows": 3, "class": "code", "placeholder": "{ }"}),
     DataType.STRING_LIST: lambda _: forms.Textarea(attrs={"rows": 3, "placeholder": "one a line"}),
@@ -70,8 +76,8 @@ WIDGETS: dict[DataType, Callable[[Parameter], forms.Widget]] = {
 
 
 def _widget(parameter: Parameter) -> forms.Widget:
-    if parameter.choices and parameter.type not in (DataType.STRING_LIST, DataType.JSON_OBJECT):
-        return _choice(parameter, *((choice, choice) for choice in parameter.choices))
+    if choices := options(parameter):
+        return _choice(parameter, *((choice, choice) for choice in choices))
     return WIDGETS[parameter.type](parameter)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from django.http import QueryDict
 from django.utils import timezone
 
+from dashboard.forms import free_json
 from dashboard.forms.compose import ComposeForm
 from dashboard.forms.compose_fields import TARGET_FIELDS
-from dashboard.forms.parameters import PREFIX
 from tasks.models import Task
+from tasks.profiles.schema import Command
 from tasks.targets import TargetType
 
 
@@ -37,9 +38,16 @@ def values_of(task: Task) -> dict[str, Any]:
     groups = "\n".join(task.target.get("groupList", ()))
     if groups:
         values[TARGET_FIELDS[TargetType(task.target_type)][0]] = groups
-    for name, value in (task.paras or {}).items():
-        values[PREFIX + name] = _as_typed(value)
-    return values
+    command = task.profile.schema.command(task.service_id, task.method) if task.profile else None
+    return values | parameters_of(command, task.paras or {})
+
+
+def parameters_of(command: Command | None, paras: dict[str, Any]) -> dict[str, Any]:
+    """The fields for these values; as JSON where the command's fields cannot hold them."""
+    try:
+        return dict(free_json.typed(command, paras)) if command else {}
+    except free_json.Unshowable:
+        return {"as_json": "on"}
 
 
 def posted(form: ComposeForm) -> QueryDict:
@@ -51,11 +59,3 @@ def posted(form: ComposeForm) -> QueryDict:
     data.setlist("tag_name", [name for name, _ in form.tag_rows])
     data.setlist("tag_value", [value for _, value in form.tag_rows])
     return data
-
-
-def _as_typed(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return "\n".join(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -48,6 +48,17 @@ def when(moment: dt.datetime | None) -> SafeString | str:
 
 
 @register.filter
+def clock(moment: dt.datetime) -> SafeString:
+    """The time of day in UTC; the page's script shows it in the reader's own time zone."""
+    utc = moment.astimezone(dt.UTC)
+    return format_html(
+        '<time datetime="{}" data-clock>{}</time>',
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        utc.strftime("%H:%M UTC"),
+    )
+
+
+@register.filter
 def ago(moment: dt.datetime | None) -> str:
     """How long ago, in the largest unit that says something."""
     if moment is None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import permission_required
-from django.contrib.auth.models import User
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import replace_url
 
 from dashboard.export import csv_of
-from dashboard.forms.compose import ComposeForm, tags_of
-from dashboard.forms.repeat import values_of
+from dashboard.forms import free_json, recent
+from dashboard.forms.compose import ComposeForm
+from dashboard.forms.compose_shape import tags_of
+from dashboard.forms.repeat import posted
+from dashboard.forms.start import start
+from dashboard.forms.typed import initial_of
 from dashboard.http import HttpRequest, page
 from dashboard.previews import preview_of
-from tasks.models import Application, DeviceList, Draft, Task
+from dashboard.saving import Saved, keep, of_draft
+from tasks.models import Application, DeviceList, Draft
 from tasks.targets import TargetType
 
 compose_permission = permission_required("tasks.add_task", raise_exception=True)
@@ -30,11 +34,14 @@ def compose(request: HttpRequest) -> HttpResponse:
     if not Application.objects.exists():
         return page(request, "compose_empty", {})
     if request.method == "GET":
-        values, tags = _start(request)
-        return show(request, ComposeForm(user=request.user, initial=values, tags=tags))
-    if "review" in request.POST:
+        begun = start(request.GET, request.user)
+        form = ComposeForm(user=request.user, initial=begun.values, tags=begun.tags)
+        return show(request, form, of_draft(begun.draft, request.user) if begun.draft else Saved())
+    if "review" in request.POST or "as_template" in request.POST:
         return _review(request)
-    return show(request, _redrawn(request))
+    form = _redrawn(request)
+    saved = keep(request.POST, request.user, posted(form))
+    return replace_url(show(request, form, saved), reverse("compose", query={"draft": saved.key}))
 
 
 @compose_permission
@@ -45,41 +52,19 @@ def bad_lines(request: HttpRequest, list_id: UUID) -> HttpResponse:
     return csv_of("bad-lines.csv", ("line", "text", "problem"), kept.bad)
 
 
-def _start(request: HttpRequest) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """What the form starts with: a draft to go on with, a task to repeat, or the defaults."""
-    defaults: dict[str, Any] = {
-        "application": Application.objects.values_list("pk", flat=True).first(),
-        "target_type": TargetType.DEVICE_LIST,
-        "timeout": 1440,
-        "callback": True,
+def show(
+    request: HttpRequest, form: ComposeForm, saved: Saved | None = None, *, status: int = 200
+) -> HttpResponse:
+    """The composer's page for this form."""
+    sent = recent.sent_by(request.user)
+    context = {
+        "form": form,
+        "saved": saved or Saved(),
+        "recent": sent[: recent.OFFERED],
+        "last": recent.last_of(sent, *form.chosen_command),
+        "drafts": () if request.method == "POST" else Draft.objects.filter(author=request.user).open()[:4],
     }
-    if draft := _found(Draft.objects.filter(author=request.user), request.GET.get("draft", "")):
-        posted = drafted(draft)
-        return _values(posted), tags_of(posted)
-    copied = request.GET.get("repeat", "")
-    if copied.isdecimal() and (task := Task.objects.filter(pk=int(copied[:18])).first()):
-        values = defaults | values_of(task) | {"copied_from": task.pk}
-        if task.target_type == TargetType.DEVICE_LIST:
-            values["device_list"] = _device_list_of(task, request.user).pk
-        return values, [(name, value) for name, value in task.tags]
-    for name in ("application", "profile", "target_type", "device_type", "manufacturer_id", "model"):
-        if name in request.GET:
-            defaults[name] = request.GET[name]
-    return defaults, []
-
-
-def _found(drafts: Any, key: str) -> Draft | None:
-    try:
-        return drafts.filter(pk=UUID(key)).first()
-    except ValueError:
-        return None
-
-
-def _device_list_of(task: Task, author: User) -> DeviceList:
-    ids = json.loads(task.request_body)["param"]["deviceList"]
-    return DeviceList.objects.create(
-        author=author, source=f"task #{task.pk}", count=len(ids), text="\n".join(ids)
-    )
+    return page(request, "compose", context | preview_of(form), fragment="compose", status=status)
 
 
 def _redrawn(request: HttpRequest) -> ComposeForm:
@@ -89,7 +74,7 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
         rows.append(("", ""))
     elif (number := request.POST.get("remove_tag", "")) in map(str, range(len(rows))):
         del rows[int(number)]
-    values = _values(request.POST)
+    values = initial_of(request.POST)
     reading = ComposeForm(request.POST, request.FILES, user=request.user)
     if "forget_devices" in request.POST:
         values |= {"device_list": "", "device_ids": ""}
@@ -103,44 +88,36 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
             values |= {"device_list": reading.devices.kept.pk, "device_ids": ""}
         elif reading.devices.parsed is not None and reading.devices.parsed.text:
             values |= {"device_list": "", "device_ids": reading.devices.parsed.text}
+    problem = ""
+    if "recent" in request.POST:
+        values |= recent.values_of(request.user, request.POST["recent"])
+    elif reading.command and "to_json" in request.POST:
+        text = free_json.text_of(reading.command, request.POST)
+        values |= {"as_json": "on", "paras": text or values.get("paras", "")}
+    elif reading.command and "to_fields" in request.POST:
+        try:
+            values |= free_json.fields_of(reading.command, values.get("paras", "")) | {"as_json": ""}
+        except free_json.Unshowable as refusal:
+            problem = f"Fields cannot hold this: {refusal}."
     form = ComposeForm(user=request.user, initial=values, tags=rows)
     form.devices.parsed = reading.devices.parsed
+    form.json_problem = problem
     return form
 
 
-def _values(posted: QueryDict) -> dict[str, Any]:
-    """Field name -> what was typed. A missing checkbox was unchecked; of several values all are kept, one a line."""
-    values: dict[str, Any] = {
-        name: "\n".join(posted.getlist(name)) if name in ("group_names", "group_ids") else posted[name]
-        for name in posted
-        if name != "csrfmiddlewaretoken"
-    }
-    return values | {"callback": "callback" in posted}
-
-
-def drafted(draft: Draft) -> QueryDict:
-    """What was posted to make this draft."""
-    data = QueryDict(mutable=True)
-    for name, values in draft.values.items():
-        data.setlist(name, values)
-    return data
-
-
 def _review(request: HttpRequest) -> HttpResponse:
+    """Check and save what is typed; then to the page that sends it, or to the one that makes a template of it."""
     form = ComposeForm(request.POST, request.FILES, user=request.user)
-    if not form.is_valid():
-        return show(request, form, status=422)
-    values = {name: request.POST.getlist(name) for name in request.POST if name not in UNDRAFTED}
+    is_good = form.is_valid()
+    values = form.data.copy()
     if form.devices.kept and form.chosen_target == TargetType.DEVICE_LIST:
-        values["device_list"] = [str(form.devices.kept.pk)]
-    draft = Draft.objects.create(author=request.user, values=values)
-    return redirect(draft)
-
-
-UNDRAFTED = frozenset({"csrfmiddlewaretoken", "review", "device_ids"})
-
-
-def show(request: HttpRequest, form: ComposeForm, *, status: int = 200) -> HttpResponse:
-    """The composer's page for this form."""
-    context = {"form": form} | preview_of(form)
-    return page(request, "compose", context, fragment="compose", status=status)
+        values["device_list"] = str(form.devices.kept.pk)
+        values.pop("device_ids", None)
+    if is_good and "review" in request.POST:
+        values["name"] = form.cleaned_data["name"]
+    saved = keep(request.POST, request.user, values)
+    if "as_template" in request.POST and not saved.overtaken:
+        return redirect(reverse("template-save", query={"draft": saved.key}))
+    if not is_good or saved.overtaken:
+        return show(request, form, saved, status=422)
+    return redirect("confirm", saved.key)

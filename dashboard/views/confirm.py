@@ -10,9 +10,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.forms.compose import ComposeForm
+from dashboard.forms.typed import as_posted
 from dashboard.http import HttpRequest, page
 from dashboard.previews import preview_of
-from dashboard.views.compose import compose_permission, drafted, show
+from dashboard.saving import of_draft
+from dashboard.views.compose import compose_permission, show
 from tasks import lifecycle
 from tasks.models import Application, Draft, Task
 from tasks.reach import Reach
@@ -35,9 +37,9 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     if task := Task.objects.filter(compose_key=draft_id, author=request.user).first():
         return redirect(task)
     draft = get_object_or_404(Draft, pk=draft_id, author=request.user)
-    form = ComposeForm(drafted(draft), user=request.user)
+    form = ComposeForm(as_posted(draft.values), user=request.user)
     if not form.is_valid():
-        return show(request, form, status=422)
+        return show(request, form, of_draft(draft, request.user), status=422)
     application, wanted = form.cleaned_data["application"], form.request()
     reach = reach_of(application, wanted["param"], form.devices.kept)
     word = _word_to_type(application, wanted, reach)
@@ -45,7 +47,8 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     mistyped = request.method == "POST" and word not in ("", typed, typed.replace(",", "").replace(" ", ""))
     rerun = _lineage(form, request.POST.get("known", ""))
     overtaken = False
-    if request.method == "POST" and not mistyped:
+    is_stale = request.POST.get("revision", str(draft.revision)) != str(draft.revision)
+    if request.method == "POST" and not mistyped and not is_stale:
         copied = form.cleaned_data.get("copied_from")
         try:
             task = lifecycle.compose(
@@ -57,6 +60,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
                 priority=form.cleaned_data.get("priority") or 0,
                 copied_from=Task.objects.filter(pk=copied).first() if copied else None,
                 rerun=rerun,
+                template=form.locks.version if form.locks else None,
                 key=draft.pk,
             )
         except lifecycle.AlreadyRerun:
@@ -77,9 +81,10 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
         "rerun": rerun,
         "earlier": rerun.earlier() if rerun else [],
         "overtaken": overtaken,
+        "is_stale": is_stale,
         **preview_of(form),
     }
-    return page(request, "confirm", context, status=422 if mistyped or overtaken else 200)
+    return page(request, "confirm", context, status=422 if mistyped or overtaken or is_stale else 200)
 
 
 def _lineage(form: ComposeForm, known: str) -> lifecycle.Lineage | None:

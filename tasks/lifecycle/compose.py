@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from tasks import clock
 from tasks.bells import ring
-from tasks.models import Application, Profile, Task
+from tasks.models import Application, Profile, Task, TemplateVersion
 from tasks.platform import wire
 from tasks.platform.wire import Problem
 from tasks.states import State
@@ -42,6 +42,7 @@ def compose(
     priority: int = 0,
     copied_from: Task | None = None,
     rerun: Lineage | None = None,
+    template: TemplateVersion | None = None,
     key: uuid.UUID | None = None,
 ) -> Task:
     """Queue a task for ``request``, a create request of the API page without ``appId`` and ``callbackUrl``.
@@ -65,6 +66,7 @@ def compose(
         rerun_of=rerun.parent if rerun else None,
         rerun_outcomes=list(rerun.outcomes) if rerun else [],
         rerun_filter=rerun.filter if rerun else "",
+        template=template,
         compose_key=key,
         name=body["taskName"],
         target_type=param["type"],

@@ -4,7 +4,7 @@ from .application import Application
 from .call import Call
 from .callback import Callback
 from .catalogue import Danger, Profile, ProfileVersion
-from .draft import DeviceList, Draft
+from .draft import DeviceList, Draft, Overtaken
 from .fleet import Census, Device, Group, Membership, Sync
 from .heartbeat import Heartbeat
 from .history import Attempt, Transition
@@ -12,6 +12,7 @@ from .request import Request
 from .result import Result
 from .tally import Tally
 from .task import Task
+from .template import Template, TemplateVersion
 
 __all__ = [
     "Application",
@@ -26,6 +27,7 @@ __all__ = [
     "Group",
     "Heartbeat",
     "Membership",
+    "Overtaken",
     "Profile",
     "ProfileVersion",
     "Request",
@@ -33,5 +35,7 @@ __all__ = [
     "Sync",
     "Tally",
     "Task",
+    "Template",
+    "TemplateVersion",
     "Transition",
 ]

@@ -5,9 +5,13 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
-from django.db import models
+from django.contrib.auth.models import User
+from django.db import IntegrityError, models, transaction
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
+
+from tasks.targets import LABELS
 
 from .task import Task
 
@@ -66,19 +70,77 @@ class DeviceList(models.Model):
         return self.first or self.ids[: self.FIRST]
 
 
+class Overtaken(Exception):
+    """Somebody else, or another tab, has changed, discarded or sent the draft since this page was shown."""
+
+    def __init__(self, draft: Draft | None, task: Task | None) -> None:
+        super().__init__()
+        self.draft, self.task = draft, task
+
+
+class DraftQuerySet(models.QuerySet["Draft"]):
+    def open(self) -> DraftQuerySet:
+        """Those that nobody discarded, the newest first."""
+        return self.filter(discarded_at=None).order_by("-saved_at", "pk")
+
+    def keep(
+        self, author: User, key: uuid.UUID, values: dict[str, list[str]], *, revision: int, page: uuid.UUID
+    ) -> Draft:
+        """Save what a page holds, unless another one has saved since the revision it knows; then ``Overtaken``."""
+        mine = self.filter(pk=key, author=author)
+        saved = {"values": values, "page": page, "saved_at": timezone.now(), "discarded_at": None}
+        if mine.filter(Q(revision=revision) | Q(page=page)).update(revision=F("revision") + 1, **saved):
+            return mine.get()
+        if task := Task.objects.filter(compose_key=key, author=author).first():
+            raise Overtaken(None, task)
+        try:
+            with transaction.atomic():
+                return self.create(pk=key, author=author, **saved)
+        except IntegrityError:
+            raise Overtaken(mine.first(), None) from None
+
+    def discard(self) -> int:
+        """Out of the list, but not lost; a page that still shows it is told when it saves."""
+        return self.update(discarded_at=timezone.now(), revision=F("revision") + 1, page=None)
+
+
 class Draft(models.Model):
-    """The composer's form as posted, waiting to be confirmed. Its id is the one-time key of the task it becomes."""
+    """The composer's form as it was last typed. Its id is the one-time key of the task it becomes."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
     values = models.JSONField(help_text="Field name -> list of posted values.")
+    revision = models.PositiveIntegerField(default=1, help_text="One more with every change.")
+    page = models.UUIDField(null=True, blank=True, help_text="The page that saved it last.")
     created_at = models.DateTimeField(default=timezone.now)
+    saved_at = models.DateTimeField(default=timezone.now)
+    discarded_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DraftQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [models.Index(fields=["author", "-saved_at"], name="draft_by_author")]  # one's drafts
 
     def __str__(self) -> str:
         return f"draft of {self.created_at:%Y-%m-%d %H:%M}"
 
     def get_absolute_url(self) -> str:
         return reverse("confirm", args=[self.pk])
+
+    @property
+    def title(self) -> str:
+        """What its author may know it by: the task's name, or else the command."""
+        return self.first("name") or self.first("method") or "Without a name"
+
+    @property
+    def words(self) -> str:
+        """What it would do, as far as it is known."""
+        command = " · ".join(filter(None, (self.first("service_id"), self.first("method"))))
+        target = LABELS.get(self.first("target_type"), "")  # type: ignore[call-overload]
+        return " to ".join(filter(None, (command or "no command yet", target)))
+
+    def first(self, name: str) -> str:
+        """The value of a field that has one."""
+        values = self.values.get(name) or [""]
+        return values[0].strip()

@@ -81,6 +81,15 @@ class Task(models.Model):
     rerun_filter = models.TextField(
         blank=True, default="", help_text="Or the filter that showed them, as a query string."
     )
+    template = models.ForeignKey(
+        "tasks.TemplateVersion",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="tasks",
+        db_index=False,
+        help_text="What it was composed from.",
+    )
     compose_key = models.UUIDField(null=True, blank=True, unique=True, editable=False)
 
     name = models.CharField(max_length=wire.NAME_MAX)
@@ -211,6 +220,9 @@ class Task(models.Model):
             ),
             models.Index(  # pruning, which begins with what ended first
                 fields=["finished_at"], name="task_by_end", condition=Q(finished_at__isnull=False)
+            ),
+            models.Index(  # the tasks of a template's version
+                fields=["template"], name="task_by_template", condition=Q(template__isnull=False)
             ),
         ]  # fmt: skip
         constraints = [

@@ -75,6 +75,19 @@ class Profile:
     services: tuple[Service, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def command(self, service_id: str, name: str) -> Command | None:
+        """The service's command of that name, if there is one."""
+        return next(
+            (
+                command
+                for service in self.services
+                if service.id == service_id
+                for command in service.commands
+                if command.name == name
+            ),
+            None,
+        )
+
 
 def to_dict(profile: Profile) -> dict[str, Any]:
     """The profile as JSON: members are named as the fields, tuples are lists, decimals are strings."""

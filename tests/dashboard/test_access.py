@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.readiness import Check
 from tasks.models import Application, Draft, Profile, Task
-from tests.factories import ResultFactory
+from tests.factories import ResultFactory, make_template
 
 from .conftest import ROLES
 
@@ -28,6 +28,16 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "home": (LOGIN, 302, 302, 302, 302, 302),
     "compose": COMPOSERS,
     "preview": (LOGIN, 403, 405, 403, 405, 405),
+    "save": (LOGIN, 403, 405, 403, 405, 405),
+    "drafts": COMPOSERS,
+    "draft-discard": (LOGIN, 403, 405, 403, 405, 405),
+    "draft-restore": (LOGIN, 403, 405, 403, 405, 405),
+    "templates": READERS,
+    "template": READERS,
+    "template-save": (LOGIN, 403, 403, 403, 404, 404),
+    "template-adopt": (LOGIN, 403, 403, 403, 405, 405),
+    "template-delete": (LOGIN, 403, 403, 403, 405, 405),
+    "template-restore": (LOGIN, 403, 403, 403, 405, 405),
     "confirm": (LOGIN, 403, 404, 403, 404, 404),
     "bad-lines": (LOGIN, 403, 404, 403, 404, 404),
     "history": READERS,
@@ -66,6 +76,16 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "home": (LOGIN, 302, 302, 302, 302, 302),
     "compose": COMPOSERS,
     "preview": COMPOSERS,
+    "save": (LOGIN, 403, 302, 403, 302, 302),
+    "drafts": (LOGIN, 403, 405, 403, 405, 405),
+    "draft-discard": (LOGIN, 403, 404, 403, 404, 404),
+    "draft-restore": (LOGIN, 403, 404, 403, 404, 404),
+    "templates": (LOGIN, 403, 405, 405, 405, 405),
+    "template": (LOGIN, 403, 405, 405, 405, 405),
+    "template-save": (LOGIN, 403, 403, 403, 404, 404),
+    "template-adopt": (LOGIN, 403, 403, 403, 404, 404),
+    "template-delete": (LOGIN, 403, 403, 403, 302, 302),
+    "template-restore": (LOGIN, 403, 403, 403, 302, 302),
     "confirm": (LOGIN, 403, 404, 403, 404, 404),
     "bad-lines": (LOGIN, 403, 405, 403, 405, 405),
     "history": (LOGIN, 403, 405, 405, 405, 405),
@@ -103,16 +123,17 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
 AUDITORS = (LOGIN, LOGIN, LOGIN, 200, 200, 200)
 ADMINS = (LOGIN, LOGIN, LOGIN, 403, 200, 200)
 NOBODY = (LOGIN, LOGIN, LOGIN, 403, 403, 403)
+AUDITED = ("attempt", "callback", "device", "group", "profile", "result", "task", "template", "transition")
 ADMIN_MATRIX: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("", "password_change/"), AUDITORS),
     "tasks/application/": AUDITORS,
     **{
         f"tasks/{model}/": AUDITORS
-        for model in ("attempt", "callback", "device", "group", "profile", "result", "task", "transition")
+        for model in AUDITED
     },
     **{
         f"tasks/{model}/add/": NOBODY
-        for model in ("attempt", "callback", "device", "group", "profile", "result", "task", "transition")
+        for model in AUDITED
     },
     "tasks/application/add/": ADMINS,
     "auth/user/": ADMINS,
@@ -136,6 +157,7 @@ def addresses(site_app: Application, make_task: Callable[..., Task], meter: Prof
         "result_id": ResultFactory(task=task).pk,
         "profile_id": meter.pk,
         "application_id": site_app.pk,
+        "template_id": make_template().pk,
         "draft_id": uuid.uuid4(),
         "list_id": uuid.uuid4(),
         "token": "unknown-token",
@@ -212,7 +234,7 @@ def test_the_admin_site_opens_to_auditors_for_reading_and_to_admins_for_applicat
 
 def test_every_model_of_the_domain_is_in_the_admin_matrix_or_private_to_its_author() -> None:
     listed = {path.split("/")[1] for path in ADMIN_MATRIX if path.startswith("tasks/")}
-    assert listed | {"draft", "devicelist", "call", "heartbeat", "tally", "request"} == {
+    assert listed | {"draft", "devicelist", "call", "heartbeat", "tally", "request", "templateversion"} == {
         m._meta.model_name for m in apps.get_app_config("tasks").get_models()
     }
 

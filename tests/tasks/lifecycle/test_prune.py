@@ -176,7 +176,7 @@ def test_a_task_stays_as_long_as_something_of_it_is_younger():
 @pytest.mark.parametrize("setting", ["KEEP_BODIES", "KEEP_RESULTS", "KEEP_AUDIT", "KEEP_DRAFTS"])
 def test_no_age_is_for_ever(setting, settings):
     ended(1000, results=1, bodies=1)
-    Draft.objects.create(author=UserFactory(), values={}, created_at=ago(1000))
+    Draft.objects.create(author=UserFactory(), values={}, saved_at=ago(1000))
     setattr(settings, setting, None)
     settings.KEEP_AUDIT = None
     kind = next(kind for kind in KINDS if kind.setting == setting)
@@ -188,7 +188,7 @@ def test_drafts_go_and_lists_that_a_younger_draft_names_stay():
     user = UserFactory()
     lists = [DeviceList.objects.create(author=user, count=1, text="d", created_at=ago(40)) for _ in range(3)]
     lists.append(DeviceList.objects.create(author=user, count=1, text="d"))
-    Draft.objects.create(author=user, values={"device_list": [str(lists[0].pk)]}, created_at=ago(40))
+    Draft.objects.create(author=user, values={"device_list": [str(lists[0].pk)]}, saved_at=ago(40))
     young = Draft.objects.create(author=user, values={"device_list": [str(lists[1].pk)]})
     assert prune((DRAFTS,)) == {"drafts": 3}
     assert list(Draft.objects.all()) == [young]
@@ -251,7 +251,7 @@ def test_open_callbacks_do_not_hide_what_is_behind_them(small_chunks):
 def test_a_dry_run_counts_and_deletes_nothing(small_chunks):
     ended(800, results=12, bodies=3)
     ended(200, results=12, bodies=3)
-    Draft.objects.create(author=UserFactory(), values={}, created_at=ago(40))
+    Draft.objects.create(author=UserFactory(), values={}, saved_at=ago(40))
     found = count(KINDS, seconds=30)
     assert found == {"bodies": (6, True), "results": (24, True), "audit": (1, True), "drafts": (1, True)}
     assert count((RESULTS,), seconds=0) == {"results": (10, False)}
@@ -287,7 +287,7 @@ def test_the_command_says_what_it_did(capsys, settings):
 def test_what_was_answered_is_deleted_by_the_clock_only_when_asked_for(switched_on, settings):
     settings.PRUNE = switched_on
     ended(200, results=2)
-    Draft.objects.create(author=UserFactory(), values={}, created_at=ago(40))
+    Draft.objects.create(author=UserFactory(), values={}, saved_at=ago(40))
     jobs.prune()
     assert Result.objects.exists() is not switched_on
     assert not Draft.objects.exists()

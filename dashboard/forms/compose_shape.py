@@ -1,0 +1,236 @@
+"""The composer's fields as they follow the answers given so far, and what the page asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+from django.http import QueryDict
+from django.utils.functional import cached_property
+
+from tasks.models import Application, Group, Profile
+from tasks.profiles.schema import Command, Service
+from tasks.targets import TargetType
+
+from . import parameters
+from .compose_fields import TARGET_FIELDS, ComposeFields
+from .given_devices import GivenDevices
+from .locks import locks_of, show_locked
+
+MOST_CARRIED = 200
+
+
+class ShapedFields(ComposeFields):
+    """Bound with ``data`` or started with ``initial``: which fields there are is decided by their values."""
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        files: Any = None,
+        *,
+        user: User,
+        initial: Mapping[str, Any] | None = None,
+        tags: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        given = dict(initial or {})
+        self.locks = locks_of((given if data is None else data).get("template_version"))
+        self.lock_problems: dict[str, str] = {}
+        if self.locks and data is not None:
+            self.lock_problems = self.locks.changed(data)
+            data = self.locks.apply(data)
+        elif self.locks:
+            given = self.locks.initial(given)
+            tags = tags if self.locks.tags is None else self.locks.tags
+        super().__init__(data, files, initial=given, auto_id="id_%s", use_required_attribute=False)
+        self.user = user
+        self.tag_rows = tags_of(data) if data is not None else list(tags)
+        self.tag_errors: dict[int, str] = {}
+        self.devices = GivenDevices(user, self._raw("device_list"))
+        self.chosen_target = _target_type(self._raw("target_type"))
+        self.chosen_profile = self._profile()
+        self.services: list[Service] = []
+        self.command: Command | None = None
+        self.json_problem = ""
+        if not user.has_perm("tasks.prioritise_task"):
+            del self.fields["priority"]
+        self._shape_target()
+        self._shape_groups()
+        self._shape_command()
+        if self.locks:
+            show_locked(self, self.locks.fields)
+
+    def _raw(self, name: str) -> str:
+        value = self.data.get(name) if self.is_bound else self.initial.get(name)
+        return "" if value is None else str(value)
+
+    def _profile(self) -> Profile | None:
+        raw = self._raw("profile")
+        return Profile.objects.filter(pk=raw).first() if raw.isdecimal() and len(raw) < 19 else None
+
+    def _shape_target(self) -> None:
+        shown = TARGET_FIELDS[self.chosen_target]
+        for fields in TARGET_FIELDS.values():
+            for name in fields:
+                if name in shown:
+                    continue
+                field = self.fields[name]
+                field.required = False
+                if name == "device_file":
+                    del self.fields[name]
+                elif name != "device_list":
+                    field.widget = _carried()
+
+    def _shape_groups(self) -> None:
+        """Where the application's groups are known, choosing takes the place of typing."""
+        if self.chosen_target not in (TargetType.GROUP_LIST, TargetType.GROUP_ID_LIST):
+            return
+        known = Group.objects.filter(application=self.chosen_application)
+        by_name = self.chosen_target == TargetType.GROUP_LIST
+        widget = self.fields[self._groups_field].widget
+        widget.suggestions = [
+            (group.name if by_name else group.group_id, group.name, group.size) for group in known[:500]
+        ]
+
+    @property
+    def _groups_field(self) -> str:
+        return "group_names" if self.chosen_target == TargetType.GROUP_LIST else "group_ids"
+
+    def _shape_command(self) -> None:
+        if self.chosen_profile is None:
+            return
+        self.services = [service for service in self.chosen_profile.schema.services if service.commands]
+        service = _named(self.services, "id", self._raw("service_id"))
+        self.fields["service_id"] = forms.ChoiceField(
+            label="Service", choices=[(service.id, service.id) for service in self.services]
+        )
+        commands = service.commands if service else ()
+        self.command = _named(commands, "name", self._raw("method"))
+        self.fields["method"] = forms.ChoiceField(
+            label="Command", choices=[(command.name, command.name) for command in commands]
+        )
+        if not self.is_bound and service and self.command:
+            self.initial = {**self.initial, "service_id": service.id, "method": self.command.name}
+        if not self.is_free:
+            self.fields["paras"].widget = _carried()
+            self.fields |= parameters.fields_of(self.command) if self.command else {}
+        if self.chosen_target == TargetType.DEVICE_TYPE and not self.is_bound:
+            for name in TARGET_FIELDS[TargetType.DEVICE_TYPE]:
+                self.initial[name] = self._raw(name) or getattr(self.chosen_profile, name)
+
+    @property
+    def is_free(self) -> bool:
+        """The parameters are typed as JSON: there is no profile, or the operator likes it better."""
+        return self.chosen_profile is None or self._raw("as_json") in ("on", "True")
+
+    # What the template asks
+
+    @property
+    def chosen_command(self) -> tuple[str, str]:
+        """Service and command as they stand."""
+        return self._raw("service_id"), self._raw("method")
+
+    @property
+    def target_fields(self) -> list[forms.BoundField]:
+        names = TARGET_FIELDS[self.chosen_target]
+        return [self[name] for name in names if name not in ("device_list", "device_ids", "device_file")]
+
+    @property
+    def carried_fields(self) -> list[forms.BoundField]:
+        shown = TARGET_FIELDS[self.chosen_target]
+        return [
+            self[name]
+            for fields in TARGET_FIELDS.values()
+            for name in fields
+            if name not in shown and name in self.fields
+        ]
+
+    @property
+    def parameter_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith(parameters.PREFIX)]
+
+    @property
+    def has_one_application(self) -> bool:
+        """There is no choice, and so no question."""
+        return (
+            self.chosen_application is not None and "application" not in self.errors and not self._has_choice
+        )
+
+    @cached_property
+    def chosen_application(self) -> Application | None:
+        """The one that is named, or else the first."""
+        raw = self._raw("application")
+        named = Application.objects.filter(pk=raw).first() if raw.isdecimal() and len(raw) < 19 else None
+        return named or Application.objects.first()
+
+    @cached_property
+    def _has_choice(self) -> bool:
+        return len(Application.objects.values_list("pk")[:2]) > 1
+
+    @property
+    def has_locked_parameters(self) -> bool:
+        return self.locks is not None and "as_json" in self.locks.fields
+
+    @property
+    def has_more(self) -> bool:
+        """Something of what is folded away is set, or wrong."""
+        usual = {"timeout": "1440", "max_retransmit": "", "group_tag": "", "priority": "0"}
+        is_set = any(self._raw(name) not in (text, "") for name, text in usual.items())
+        is_wrong = self.is_bound and any(name in self.errors for name in (*usual, "callback"))
+        return is_set or is_wrong or bool(self.tag_rows) or not self._raw_callback
+
+    @property
+    def delivery_words(self) -> str:
+        timeout = self._raw("timeout")
+        minutes = (
+            f"{int(timeout):,} minutes"
+            if timeout.isdecimal() and len(timeout) < 9
+            else "a timeout of your own"
+        )
+        return f"{minutes}, {'with' if self._raw_callback else 'without'} pushes"
+
+    @property
+    def _raw_callback(self) -> bool:
+        return bool(self["callback"].value())
+
+    @property
+    def carried_parameters(self) -> list[tuple[str, str]]:
+        """What was typed for parameters that are not shown now: those of another command, or of free JSON."""
+        held = self.data if self.is_bound else self.initial
+        names = [name for name in held if name.startswith(parameters.PREFIX) and name not in self.fields]
+        return [(name, text) for name in names[:MOST_CARRIED] if (text := str(held.get(name) or ""))]
+
+    @property
+    def numbered_tags(self) -> list[tuple[int, str, str, str]]:
+        return [
+            (index, name, value, self.tag_errors.get(index, ""))
+            for index, (name, value) in enumerate(self.tag_rows)
+        ]
+
+    @property
+    def error_count(self) -> int:
+        return len(self.errors)
+
+
+def tags_of(data: QueryDict | Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The tag rows of a posted form, also the empty ones."""
+    if not isinstance(data, QueryDict):
+        return []
+    names, values = data.getlist("tag_name"), data.getlist("tag_value")
+    return [(name.strip(), value.strip()) for name, value in zip(names, values, strict=False)]
+
+
+def _carried() -> forms.Textarea:
+    """A field that is not shown keeps what was typed into it."""
+    return forms.Textarea(attrs={"hidden": True, "aria-hidden": "true", "tabindex": "-1"})
+
+
+def _named(items: Iterable[Any], attribute: str, wanted: str) -> Any:
+    """The item of that name, or else the first one."""
+    items = list(items)
+    return next((item for item in items if getattr(item, attribute) == wanted), items[0] if items else None)
+
+
+def _target_type(raw: str) -> TargetType:
+    return TargetType(raw) if raw in set(TargetType) else TargetType.DEVICE_LIST

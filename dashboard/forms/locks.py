@@ -1,0 +1,130 @@
+"""What a template fixes: which parts of the form can be locked, and what becomes of a post that changes one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from tasks.models import TemplateVersion
+
+from .compose_fields import TARGET_FIELDS
+from .parameters import PREFIX
+
+TARGET = (
+    "target_type",
+    *(name for names in TARGET_FIELDS.values() for name in names if name != "device_file"),
+)
+PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "application": ("Application", ("application",)),
+    "target": ("Devices", TARGET),
+    "command": ("Command", ("profile", "service_id", "method")),
+    "paras": ("Parameters", ("paras", "as_json")),
+    "timeout": ("Timeout", ("timeout",)),
+    "callback": ("Pushes", ("callback",)),
+    "max_retransmit": ("Retransmit", ("max_retransmit",)),
+    "priority": ("Priority", ("priority",)),
+    "group_tag": ("Group tag", ("group_tag",)),
+    "tags": ("Tags", ("tag_name", "tag_value")),
+}
+"""Part -> its words and its fields. A parameter that has a field is a part of its own: ``para:NAME``."""
+
+
+@dataclass(frozen=True)
+class Locks:
+    """The version a form was started from. ``fields`` are those that nobody may change."""
+
+    version: TemplateVersion
+    fields: frozenset[str]
+    parts: frozenset[str]
+
+    def changed(self, posted: QueryDict) -> dict[str, str]:
+        """Field -> the sentence that refuses its change."""
+        return {
+            name: f"The template {self.version} locks this; it is back at what the template says."
+            for name in sorted(self.fields)
+            if self._differs(name, posted)
+        }
+
+    def apply(self, posted: QueryDict) -> QueryDict:
+        """The post with every locked field at what the template says."""
+        fixed = posted.copy()
+        for name in self.fields:
+            if name in self.version.values:
+                fixed.setlist(name, self.version.values[name])
+            else:
+                fixed.pop(name, None)
+        return fixed
+
+    def initial(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for what a form starts with."""
+        fixed: dict[str, Any] = {name: "\n".join(self.version.values.get(name, ())) for name in self.fields}
+        if "callback" in fixed:
+            fixed["callback"] = bool(fixed["callback"])
+        return {**values, **fixed}
+
+    @property
+    def tags(self) -> list[tuple[str, str]] | None:
+        """The rows of tags, where they are locked."""
+        if "tags" not in self.parts:
+            return None
+        names, values = (self.version.values.get(name, []) for name in ("tag_name", "tag_value"))
+        return list(zip(names, values, strict=False))
+
+    def _differs(self, name: str, posted: QueryDict) -> bool:
+        if name not in posted and name != "callback":
+            return False
+        return _plain(posted.getlist(name)) != _plain(self.version.values.get(name, ()))
+
+
+def locks_of(key: Any) -> Locks | None:
+    """The locks of the template's version with this id; None when there is none, or its template was deleted."""
+    text = str(key or "")
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        return None
+    version = (
+        TemplateVersion.objects.select_related("template").filter(pk=text, template__deleted_at=None).first()
+    )
+    return Locks(version, fields_of(version), frozenset(version.locked)) if version else None
+
+
+def fields_of(version: TemplateVersion) -> frozenset[str]:
+    """The fields of the version's locked parts. Where parameters are locked, free JSON is no way around them."""
+    names: set[str] = set()
+    for part in version.locked:
+        names |= {part} if part.startswith(PREFIX) else set(PARTS[part][1]) if part in PARTS else set()
+        if part == "paras":
+            names |= {name for name in version.values if name.startswith(PREFIX)}
+    return frozenset(names | ({"as_json"} if any(name.startswith(PREFIX) for name in names) else set()))
+
+
+def show_locked(form: forms.Form, names: Collection[str]) -> None:
+    """Locked fields show what they hold and take nothing: ``locked`` is the text, the value is carried along."""
+    for name in names:
+        field = form.fields.get(name)
+        if field is None or isinstance(field.widget, forms.HiddenInput):
+            continue
+        field.locked = _words(field, form[name].value())  # type: ignore[attr-defined]
+        if isinstance(field, forms.BooleanField):
+            field.widget = forms.CheckboxInput(attrs={"hidden": True})
+        else:
+            field.widget = forms.Textarea(attrs={"hidden": True, "aria-hidden": "true", "tabindex": "-1"})
+
+
+def _words(field: forms.Field, value: Any) -> str:
+    if isinstance(field, forms.BooleanField):
+        return "yes" if value else "no"
+    if isinstance(field, forms.ModelChoiceField):
+        found = field.queryset.filter(pk=value).first() if str(value).isdecimal() else None
+        return str(found or field.empty_label or "")
+    if isinstance(field, forms.ChoiceField):
+        return str(dict(field.choices).get(str(value), value))  # type: ignore[arg-type]
+    return str(value or "")
+
+
+def _plain(values: Iterable[str]) -> list[str]:
+    text = "\n".join(values).replace("\r\n", "\n")
+    return [line.strip() for line in text.split("\n") if line.strip()]

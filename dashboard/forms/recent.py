@@ -1,0 +1,76 @@
+"""The commands an operator sent last, to be taken into the composer by one click."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from dashboard.forms.repeat import parameters_of
+from tasks.models import Profile, Task
+
+LOOKED_AT, OFFERED = 100, 8
+
+
+@dataclass(frozen=True)
+class Recent:
+    """A command as it was sent: by which task, when, and with what."""
+
+    task: int
+    profile: int | None
+    service_id: str
+    method: str
+    paras: dict[str, Any]
+    at: datetime
+
+    @property
+    def words(self) -> str:
+        """The values, short enough for a button."""
+        text = ", ".join(
+            f"{name} {json.dumps(value, ensure_ascii=False)}" for name, value in self.paras.items()
+        )
+        return text if len(text) <= 60 else text[:59] + "…"
+
+
+def sent_by(user: User) -> list[Recent]:
+    """The last distinct commands with their parameters, the newest first."""
+    columns = ("pk", "profile_id", "service_id", "method", "paras", "created_at")
+    rows = Task.objects.filter(author=user).order_by("-pk").values_list(*columns)[:LOOKED_AT]
+    found: dict[str, Recent] = {}
+    for pk, profile, service_id, method, paras, at in rows:
+        key = json.dumps([service_id, method, paras], sort_keys=True)
+        found.setdefault(key, Recent(pk, profile, service_id, method, paras or {}, at))
+    return list(found.values())
+
+
+def last_of(sent: list[Recent], service_id: str, method: str) -> Recent | None:
+    """What was last sent with this command, if it had parameters."""
+    same = (each for each in sent if (each.service_id, each.method) == (service_id, method) and each.paras)
+    return next(same, None)
+
+
+def values_of(user: User, task_id: str) -> dict[str, Any]:
+    """Field -> value of the command that this task of the user's carried; nothing when there is no such task."""
+    if not (task_id.isascii() and task_id.isdecimal() and len(task_id) < 19):
+        return {}
+    task = Task.objects.filter(author=user, pk=task_id).select_related("profile").first()
+    if task is None:
+        return {}
+    command = task.profile.schema.command(task.service_id, task.method) if task.profile else None
+    return {
+        "profile": task.profile_id if command else "",
+        "service_id": task.service_id,
+        "method": task.method,
+        "paras": json.dumps(task.paras, ensure_ascii=False, indent=2) if task.paras else "",
+        "as_json": "",
+        **parameters_of(command, task.paras or {}),
+    }
+
+
+def only_profile() -> int | None:
+    """The profile to begin with where there is no choice."""
+    found = list(Profile.objects.values_list("pk", flat=True)[:2])
+    return found[0] if len(found) == 1 else None

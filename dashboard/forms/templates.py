@@ -1,0 +1,179 @@
+"""A composition seen as a template: its parts in words, and the form that saves it with some of them locked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from tasks.models import Application, DeviceList, Profile, Template, TemplateVersion
+from tasks.models.template import NAME_MAX
+from tasks.targets import LABELS, TargetType
+
+from .compose import ComposeForm
+from .compose_fields import TARGET_FIELDS
+from .locks import PARTS
+from .parameters import PREFIX
+from .typed import as_posted, kept
+
+DROPPED = ("name", "copied_from", "template_version", "edits", "device_list", "device_ids")
+"""What belongs to one composition and to no template."""
+
+Values = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that can be locked: its words, what it holds, and why it cannot be locked as it is."""
+
+    key: str
+    words: str
+    text: str
+    problem: str = ""
+
+
+def parts_of(values: Values, devices: int = 0, form: ComposeForm | None = None) -> list[Part]:
+    """The parts of a composition; with its ``form``, which was checked, also what is wrong with them."""
+    free = not _one(values, "profile") or bool(_one(values, "as_json"))
+    texts: dict[str, str] = {
+        "application": str(Application.objects.filter(pk=_one(values, "application") or 0).first() or "–"),
+        "target": _target(values, devices),
+        "command": _command(values),
+        "callback": "yes" if "callback" in values else "no",
+        "tags": ", ".join(
+            f"{name}={value}"
+            for name, value in zip(values.get("tag_name", ()), values.get("tag_value", ()), strict=False)
+            if name
+        ),
+    }
+    found = []
+    for key, (words, fields) in PARTS.items():
+        if key == "paras" and not free:
+            found += [
+                Part(PREFIX + name, name, text or "left out", _problem(form, (PREFIX + name,)))
+                for name, text in _parameters(values)
+            ]
+        else:
+            found.append(
+                Part(key, words, texts.get(key, _one(values, fields[0])) or "–", _problem(form, fields))
+            )
+    return found
+
+
+class TemplateForm(forms.Form):
+    """Saves a composition as a template, or as the next version of one."""
+
+    name = forms.CharField(max_length=NAME_MAX, help_text="What operators look for.")
+    description = forms.CharField(
+        required=False, max_length=1000, widget=forms.Textarea(attrs={"rows": 2}), help_text="When to use it."
+    )
+    note = forms.CharField(
+        required=False, max_length=300, label="What is new", help_text="For the list of versions."
+    )
+
+    def __init__(self, data: Any = None, *, user: User, values: Values, template: Template | None) -> None:
+        start = {"name": template.name, "description": template.description} if template else {}
+        super().__init__(data, initial=start)
+        self.user, self.template = user, template
+        self.composed = ComposeForm(as_posted({**values, "template_version": [""]}), user=user)
+        self.composed.is_valid()
+        self.devices = (
+            self.composed.devices.kept if self.composed.chosen_target == TargetType.DEVICE_LIST else None
+        )
+        self.values = {name: each for name, each in kept(self.composed.data).items() if name not in DROPPED}
+        self.parts = parts_of(self.values, self.composed.devices.count, self.composed)
+        self.locked = self._locked(data)
+        self.lock_problems: dict[str, str] = {}
+
+    @property
+    def rows(self) -> list[tuple[Part, bool, str]]:
+        """Part, whether it is locked, and what is wrong with that."""
+        return [(part, part.key in self.locked, self.lock_problems.get(part.key, "")) for part in self.parts]
+
+    def _locked(self, data: Any) -> set[str]:
+        if data is not None:
+            return set(data.getlist("locked")) & {part.key for part in self.parts}
+        return set(self.template.newest.locked) if self.template else {"application", "command"}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        same = Template.objects.usable().filter(name=cleaned.get("name", ""))
+        if same.exclude(pk=self.template.pk if self.template else None).exists():
+            self.add_error("name", "There is a template of this name already.")
+        for part in self.parts:
+            if part.key in self.locked and part.problem:
+                self.lock_problems[part.key] = part.problem
+        if self.lock_problems:
+            self.add_error(None, "What is locked must be good as it is: nobody could mend it.")
+        return cleaned
+
+    @transaction.atomic
+    def save(self) -> Template:
+        template = self.template or Template(author=self.user)
+        template.name, template.description = self.cleaned_data["name"], self.cleaned_data["description"]
+        template.save()
+        values, devices = dict(self.values), None
+        if self.devices and self.devices.is_usable:
+            devices = _copy(self.devices, template, self.user)
+            values["device_list"] = [str(devices.pk)]
+        template.add_version(
+            self.user,
+            values=values,
+            locked=[part.key for part in self.parts if part.key in self.locked],
+            device_list=devices,
+            note=self.cleaned_data["note"],
+        )
+        return template
+
+
+def copy_version(version: TemplateVersion, author: User) -> TemplateVersion:
+    """Make an old version the newest one."""
+    return version.template.add_version(
+        author,
+        values=version.values,
+        locked=version.locked,
+        device_list=version.device_list,
+        note=f"as version {version.number}",
+    )
+
+
+def _copy(devices: DeviceList, template: Template, author: User) -> DeviceList:
+    """A list of the template's own: it outlives the draft, and says nothing of where the devices came from."""
+    return DeviceList.objects.create(
+        author=author,
+        source=f"template {template.name}",
+        count=devices.count,
+        first=devices.first_ids,
+        text=devices.text,
+    )
+
+
+def _parameters(values: Values) -> list[tuple[str, str]]:
+    profile = Profile.objects.filter(pk=_one(values, "profile")).first()
+    command = profile and profile.schema.command(_one(values, "service_id"), _one(values, "method"))
+    return [(each.name, _one(values, PREFIX + each.name)) for each in (command.parameters if command else ())]
+
+
+def _target(values: Values, devices: int) -> str:
+    kind = TargetType(_one(values, "target_type"))
+    if kind == TargetType.DEVICE_LIST:
+        return f"{devices:,} device{'' if devices == 1 else 's'} listed" if devices else "A list of devices"
+    held = ["\n".join(values.get(name, ())) for name in TARGET_FIELDS[kind]]
+    return ": ".join(filter(None, (LABELS[kind], " · ".join(filter(None, held)).replace("\n", ", "))))
+
+
+def _command(values: Values) -> str:
+    profile = Profile.objects.defer("definition").filter(pk=_one(values, "profile") or 0).first()
+    return " · ".join(filter(None, (str(profile or ""), _one(values, "service_id"), _one(values, "method"))))
+
+
+def _problem(form: ComposeForm | None, fields: Sequence[str]) -> str:
+    return " ".join(str(text) for name in fields for text in form.errors.get(name, ())) if form else ""
+
+
+def _one(values: Values, name: str) -> str:
+    return next(iter(values.get(name, ())), "")

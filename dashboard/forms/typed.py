@@ -1,0 +1,44 @@
+"""What was typed into the composer, on its way between a post, a draft, a link and a form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.http import QueryDict
+
+from .compose_fields import ComposeFields
+from .parameters import PREFIX
+
+SEVERAL = frozenset({"group_names", "group_ids", "tag_name", "tag_value"})
+"""Fields that come with several values; of others the last one counts."""
+
+KEPT = frozenset[str](ComposeFields.base_fields) - {"device_file"} | {"tag_name", "tag_value"}
+"""Names that a draft keeps, besides those of parameters."""
+
+
+def kept(posted: QueryDict) -> dict[str, list[str]]:
+    """Field name -> values: what a draft, a template and a link are made of."""
+    return {
+        name: posted.getlist(name) if name in SEVERAL else [posted[name]]
+        for name in posted
+        if name in KEPT or name.startswith(PREFIX)
+    }
+
+
+def as_posted(values: Mapping[str, Sequence[str]]) -> QueryDict:
+    """The post that these values were kept of."""
+    data = QueryDict(mutable=True)
+    for name, each in values.items():
+        data.setlist(name, list(each))
+    return data
+
+
+def initial_of(posted: QueryDict) -> dict[str, Any]:
+    """Field name -> what was typed. A missing checkbox was unchecked; of several values all are kept, one a line."""
+    values: dict[str, Any] = {
+        name: "\n".join(posted.getlist(name)) if name in ("group_names", "group_ids") else posted[name]
+        for name in posted
+        if name in KEPT or name.startswith(PREFIX)
+    }
+    return values | {"callback": "callback" in posted}
