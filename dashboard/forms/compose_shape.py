@@ -16,8 +16,10 @@ from tasks.targets import TargetType
 
 from . import parameters
 from .compose_fields import TARGET_FIELDS, ComposeFields
+from .doubtful import Doubt, doubts_of
 from .given_devices import GivenDevices
 from .locks import locks_of, show_locked
+from .source import FIELDS, Source
 
 MOST_CARRIED = 200
 
@@ -64,6 +66,19 @@ class ShapedFields(ComposeFields):
     def _raw(self, name: str) -> str:
         value = self.data.get(name) if self.is_bound else self.initial.get(name)
         return "" if value is None else str(value)
+
+    @cached_property
+    def source(self) -> Source:
+        """Where devices can be taken from besides typing."""
+        given = {name: self._raw(name) for name in FIELDS}
+        if self.is_bound:
+            given["from_came_to"] = "\n".join(self.data.getlist("from_came_to"))
+        return Source(self.chosen_application, given, self.devices.kept, self.user)
+
+    @cached_property
+    def doubts(self) -> list[Doubt]:
+        """What in the list of devices may be a mistake."""
+        return doubts_of(self.chosen_application, self.devices.kept, self.chosen_profile, self.chosen_command)
 
     def _profile(self) -> Profile | None:
         raw = self._raw("profile")

@@ -22,12 +22,12 @@ class GivenDevices:
     def __init__(self, user: User, key: str) -> None:
         self.user = user
         self.parsed: device_ids.Parsed | None = None
-        self.kept = _kept_list(user, key)
+        self.kept = kept_list(user, key)
 
-    def read(self, text: str, file: Any = None) -> None:
+    def read(self, text: str, file: Any = None, column: str = "") -> None:
         """Parse what was pasted or uploaded; keep it when it is good, or too long to go back into the browser."""
         if file is not None:
-            self.parsed = device_ids.parse_file(file.name or "The file", file.file)
+            self.parsed = device_ids.parse_file(file.name or "The file", file.file, column)
         elif text.strip():
             self.parsed = device_ids.parse_text(text)
         if self.parsed is None or self.parsed.problem or not (self.parsed.ids or self.parsed.bad):
@@ -61,6 +61,11 @@ class GivenDevices:
         return self.kept.count if self.kept and self.kept.is_usable else 0
 
     @property
+    def can_go_back(self) -> bool:
+        """Is there a list that this one was made of?"""
+        return self.kept is not None and self.kept.before is not None
+
+    @property
     def problem(self) -> str:
         """Why the devices cannot be used; empty when they can."""
         if self.kept is not None:
@@ -91,12 +96,24 @@ class GivenDevices:
         return self.kept.count if self.kept else len(self.parsed.ids) if self.parsed else 0
 
 
-def _kept_list(user: User, key: str) -> DeviceList | None:
+def read_posted(devices: GivenDevices, data: Any, files: Any) -> None:
+    """Read what a post brought. A file that was read already is read again only when that was asked for."""
+    is_new = devices.kept is None or "reread" in data
+    file = files.get("device_file") if is_new else None
+    devices.read(data.get("device_ids", ""), file, data.get("from_column", ""))
+
+
+def kept_list(user: User, key: str) -> DeviceList | None:
+    """The list of this id, when it is one's own or saved for all: in a template, or under a name."""
     try:
         wanted = uuid.UUID(key)
     except ValueError:
         return None
-    usable = Q(author=user) | Q(templates__template__deleted_at=None, templates__isnull=False)
+    usable = (
+        Q(author=user)
+        | Q(templates__template__deleted_at=None, templates__isnull=False)
+        | Q(list_version__named_list__deleted_at=None, list_version__isnull=False)
+    )
     return DeviceList.objects.defer("text").filter(usable, pk=wanted).first()
 
 
