@@ -16,6 +16,7 @@ from dashboard.forms import free_json, recent
 from dashboard.forms.compose import ComposeForm
 from dashboard.forms.compose_shape import tags_of
 from dashboard.forms.device_buttons import pressed, take_offered
+from dashboard.forms.known_targets import with_kind
 from dashboard.forms.repeat import posted
 from dashboard.forms.start import start
 from dashboard.forms.typed import initial_of
@@ -75,7 +76,7 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
         rows.append(("", ""))
     elif (number := request.POST.get("remove_tag", "")) in map(str, range(len(rows))):
         del rows[int(number)]
-    values = initial_of(request.POST)
+    values = initial_of(with_kind(request.POST))
     reading = ComposeForm(request.POST, request.FILES, user=request.user)
     if reading.chosen_target == TargetType.DEVICE_LIST:
         values |= pressed(reading, request.POST)
