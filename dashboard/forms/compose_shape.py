@@ -80,7 +80,7 @@ class ShapedFields(ComposeFields):
         return Source(self.chosen_application, given, self.devices.kept, self.user)
 
     @cached_property
-    def doubts(self) -> list[Doubt]:
+    def doubts(self) -> list[Doubt] | None:
         """What in the list of devices may be a mistake."""
         return doubts_of(self.chosen_application, self.devices.kept, self.chosen_profile, self.chosen_command)
 
@@ -214,6 +214,10 @@ class ShapedFields(ComposeFields):
     @cached_property
     def _has_choice(self) -> bool:
         return len(Application.objects.values_list("pk")[:2]) > 1
+
+    @property
+    def has_locked_target(self) -> bool:
+        return self.locks is not None and "target" in self.locks.parts
 
     @property
     def has_locked_parameters(self) -> bool:

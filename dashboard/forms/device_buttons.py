@@ -12,7 +12,7 @@ from tasks.models import Application, DeviceList, Profile
 
 from . import doubtful
 from .given_devices import GivenDevices, kept_list
-from .source import IDS, Source
+from .source import FIELDS, IDS, Source
 
 
 class DevicesForm(Protocol):
@@ -42,13 +42,17 @@ def pressed(form: DevicesForm, posted: QueryDict) -> dict[str, Any]:
         return _carrying(kept_list(form.user, str(devices.kept.before)) or devices.kept)
     if (operation := posted.get("take", "")) in set(Operation):
         taken = form.source.take(Operation(operation))
-        return _carrying(taken) | {"from_list": "", "from_task": "", "from_came_to": ""} if taken else {}
+        return _carrying(taken) | dict.fromkeys(FIELDS[1:], "") if taken else {}
     if "drop_doubts" in posted and devices.kept and form.chosen_application:
         keys = posted["drop_doubts"].split()
         left = doubtful.without(
             keys, form.chosen_application, devices.kept, form.chosen_profile, form.chosen_command, form.user
         )
         return _carrying(left) if left else {"device_list": "", "device_ids": ""}
+    if "check_devices" in posted:
+        doubtful.doubts_of(
+            form.chosen_application, devices.kept, form.chosen_profile, form.chosen_command, is_asked=True
+        )
     form.read_devices()
     if "drop_bad" in posted:
         devices.accept_good()

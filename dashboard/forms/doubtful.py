@@ -16,16 +16,19 @@ from tasks.models import Application, DeviceList, Profile
 from .source import step
 
 SHOWN = 200
+MOST_UNASKED = 100_000
+"""Devices that are looked up on every page without being asked for: of these it takes half a second."""
+
 FRESH_SECONDS = 300
 """So long what was found is used again, for the same list, catalogue and command."""
 
 WORDS = {
-    "unknown": ("not in the catalogue", "The platform may refuse the whole task because of them."),
+    "unknown": ("not in the catalogue", "The platform may refuse the whole task because of that."),
     "foreign": (
         "of another application",
-        "They are in the catalogue of another application, and not of this one.",
+        "Another application has it in its catalogue, this one does not.",
     ),
-    "incompatible": ("of a kind that does not have this command", "They would not understand it."),
+    "incompatible": ("of a kind that does not have this command", "The command would fail there."),
 }
 
 
@@ -51,8 +54,13 @@ def doubts_of(
     kept: DeviceList | None,
     profile: Profile | None,
     command: tuple[str, str],
-) -> list[Doubt]:
-    """What in the list may be a mistake; nothing as long as the catalogue was not read."""
+    *,
+    is_asked: bool = False,
+) -> list[Doubt] | None:
+    """What in the list may be a mistake; nothing as long as the catalogue was not read.
+
+    None for a list so long that it is looked up only when that is asked for.
+    """
     if application is None or application.catalogue_at is None or kept is None or not kept.is_usable:
         return []
     version = profile.version if profile else 0
@@ -68,6 +76,8 @@ def doubts_of(
     )
     key = f"doubts:{hashlib.sha256(asked.encode()).hexdigest()}"
     found: list[Doubt] | None = cache.get(key)
+    if found is None and kept.count > MOST_UNASKED and not is_asked:
+        return None
     if found is None:
         found = _looked_up(application, kept, profile, command)
         cache.set(key, found, FRESH_SECONDS)

@@ -75,7 +75,7 @@ class ListForm(forms.Form):
         return Source(self.chosen_application, given, self.devices.kept, self.user)
 
     @cached_property
-    def doubts(self) -> list[Doubt]:
+    def doubts(self) -> list[Doubt] | None:
         return doubts_of(self.chosen_application, self.devices.kept, None, self.chosen_command)
 
     def read_devices(self) -> None:
