@@ -6,9 +6,8 @@ import uuid
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Q
 
-from tasks.models import DeviceList
+from tasks.models import DeviceList, NamedList
 
 from . import device_ids
 
@@ -109,12 +108,15 @@ def kept_list(user: User, key: str) -> DeviceList | None:
         wanted = uuid.UUID(key)
     except ValueError:
         return None
-    usable = (
-        Q(author=user)
-        | Q(templates__template__deleted_at=None, templates__isnull=False)
-        | Q(list_version__named_list__deleted_at=None, list_version__isnull=False)
-    )
-    return DeviceList.objects.defer("text").filter(usable, pk=wanted).first()
+    found = DeviceList.objects.defer("text").filter(pk=wanted).first()
+    if (
+        found is None
+        or found.author_id == user.pk
+        or found.templates.filter(template__deleted_at=None).exists()
+    ):
+        return found
+    saved = NamedList.objects.usable().filter(versions__devices=found)
+    return found if saved.exists() else None
 
 
 def _partly(good: int, bad: int) -> str:

@@ -14,7 +14,8 @@ from .source import FIELDS
 SEVERAL = frozenset({"group_names", "group_ids", "tag_name", "tag_value", "from_came_to"})
 """Fields that come with several values; of others the last one counts."""
 
-KEPT = frozenset[str](ComposeFields.base_fields) - {"device_file"} | {"tag_name", "tag_value", *FIELDS}
+_DECLARED: frozenset[str] = frozenset(str(name) for name in ComposeFields.base_fields)
+KEPT = _DECLARED - {"device_file"} | {"tag_name", "tag_value", *FIELDS}
 """Names that a draft keeps, besides those of parameters."""
 
 JOINED = frozenset({"group_names", "group_ids", "from_came_to"})
@@ -24,7 +25,7 @@ JOINED = frozenset({"group_names", "group_ids", "from_came_to"})
 def kept(posted: QueryDict) -> dict[str, list[str]]:
     """Field name -> values: what a draft, a template and a link are made of."""
     return {
-        name: posted.getlist(name) if name in SEVERAL else [posted[name]]
+        name: posted.getlist(name) if name in SEVERAL else [str(posted[name])]
         for name in posted
         if name in KEPT or name.startswith(PREFIX)
     }

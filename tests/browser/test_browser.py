@@ -71,6 +71,7 @@ def test_the_main_job_in_the_browser(visit_with: Any, operator: User, fleet: App
     swap(page, lambda: page.get_by_label("Send to").select_option("GroupList"))
     assert page.get_by_label("night").is_checked()
 
+    page.locator("#more > summary").click()
     page.get_by_label("Timeout").fill("5")
     page.get_by_role("button", name="Review and send…").last.click()
     page.wait_for_selector("#id_timeout_error")
