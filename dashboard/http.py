@@ -25,6 +25,7 @@ NAVIGATION = (
     ("Compose", "compose", "tasks.add_task"),
     ("Tasks", "history", "tasks.view_task"),
     ("Devices", "device", "tasks.view_result"),
+    ("Lists", "lists", "tasks.view_namedlist"),
     ("Queue", "queue", "tasks.view_task"),
     ("Catalogue", "catalogue", "tasks.view_profile"),
     ("Audit", "admin:index", "tasks.view_transition"),

@@ -139,6 +139,10 @@ document.addEventListener("paste", (event) => {
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select");
+  if (event.key === "Enter" && typing?.closest("#source") && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault(); // count what is looked for, instead of sending the form
+    typing.dispatchEvent(new Event("change", { bubbles: true }));
+  }
   if (event.key === "/" && !typing) {
     const search = document.querySelector("input[type=search]");
     if (search) {

@@ -22,6 +22,8 @@ from tasks.models import (
     Danger,
     Device,
     Group,
+    ListVersion,
+    NamedList,
     Profile,
     ProfileVersion,
     Result,
@@ -306,6 +308,24 @@ class TemplateAdmin(ReadOnly):
     search_fields = ["name"]
     search_help_text = "A whole name."
     inlines = [TemplateVersionInline]
+
+
+class ListVersionInline(History):
+    model = ListVersion
+    fields = ["number", "origin", "added", "removed", "author", "created_at"]
+    readonly_fields = fields
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("tasks.view_namedlist")
+
+
+@admin.register(NamedList)
+class NamedListAdmin(ReadOnly):
+    list_display = ["name", "application", "count", "version", "changed_by", "changed_at", "deleted_at"]
+    list_select_related = ["application", "changed_by"]
+    search_fields = ["name"]
+    search_help_text = "A whole name."
+    inlines = [ListVersionInline]
 
 
 class SecretInput(forms.PasswordInput):

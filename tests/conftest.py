@@ -23,7 +23,7 @@ from tests.factories import ApplicationFactory, UserFactory
 from tests.sandbox import Sandbox, running_sandbox
 
 MOST_BELLS = 500
-ROLES = ("0002_roles", "0012_composing")
+ROLES = ("0002_roles", "0012_composing", "0013_lists")
 """The migrations that say which role may do what."""
 
 
@@ -126,7 +126,8 @@ def _member(role: str) -> User:
     if group is None:  # a test with real transactions has emptied the tables
         migrations = [importlib.import_module(f"tasks.migrations.{name}") for name in ROLES]
         migrations[0].make_roles(apps, SimpleNamespace(connection=connection))
-        migrations[1].extend_roles(apps, SimpleNamespace(connection=connection))
+        for migration in migrations[1:]:
+            migration.extend_roles(apps, SimpleNamespace(connection=connection))
         group = Group.objects.get(name=role)
     user = UserFactory(username=role)
     user.groups.add(group)

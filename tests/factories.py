@@ -9,8 +9,10 @@ from typing import Any
 
 import factory
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.utils import timezone
 
+from tasks import lists
 from tasks.lifecycle import request_of, transitions
 from tasks.lifecycle.compose import TARGET_COLUMNS, callback_url
 from tasks.models import (
@@ -18,7 +20,9 @@ from tasks.models import (
     Attempt,
     Callback,
     Device,
+    DeviceList,
     Group,
+    NamedList,
     Profile,
     Result,
     Tally,
@@ -240,3 +244,12 @@ def make_template(name: str = "Close valves", *, locked: Sequence[str] = (), **v
     kept = {field: [each] if isinstance(each, str) else each for field, each in (good | values).items()}
     template.add_version(author, values=kept, locked=list(locked))
     return template
+
+
+def make_list(
+    application: Application, ids: Sequence[str], name: str = "Valves", author: User | None = None
+) -> NamedList:
+    """A saved list of these devices."""
+    author = author or UserFactory()
+    devices = DeviceList.objects.create(author=author, count=len(ids), text="\n".join(ids))
+    return lists.create(application, name, devices, author)

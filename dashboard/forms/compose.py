@@ -14,6 +14,7 @@ from tasks.targets import MEMBERS, TargetType
 
 from . import parameters
 from .compose_shape import ShapedFields
+from .given_devices import read_posted
 
 FIELD_OF_PATH = {
     "taskName": "name",
@@ -66,7 +67,7 @@ class ComposeForm(ShapedFields):
     def read_devices(self) -> None:
         """Take what this post brought of device ids."""
         if self.devices.parsed is None:
-            self.devices.read(self.data.get("device_ids", ""), self.files.get("device_file"))
+            read_posted(self.devices, self.data, self.files)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

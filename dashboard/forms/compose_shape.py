@@ -20,8 +20,11 @@ from tasks.targets import TargetType
 
 from . import parameters
 from .compose_fields import TARGET_FIELDS, ComposeFields
+from .doubtful import Doubt, doubts_of
 from .given_devices import GivenDevices
+from .known_targets import KnownKind, kinds_of, with_kind
 from .locks import locks_of, show_locked
+from .source import FIELDS, Source
 
 MOST_CARRIED = 200
 
@@ -39,6 +42,7 @@ class ShapedFields(ComposeFields):
         tags: Iterable[tuple[str, str]] = (),
     ) -> None:
         given = dict(initial or {})
+        data = data if data is None else with_kind(data)
         self.locks = locks_of((given if data is None else data).get("template_version"))
         self.lock_problems: dict[str, str] = {}
         if self.locks and data is not None:
@@ -61,6 +65,8 @@ class ShapedFields(ComposeFields):
             del self.fields["priority"]
         self.fields["profile"].widget.choices = CallableChoiceIterator(_profiles)
         self._shape_target()
+        if self.chosen_target == TargetType.DEVICE_AREA:
+            self.fields["device_location"].widget.attrs["list"] = "target-locations"
         self._shape_groups()
         self._shape_command()
         if self.locks:
@@ -69,6 +75,47 @@ class ShapedFields(ComposeFields):
     def _raw(self, name: str) -> str:
         value = self.data.get(name) if self.is_bound else self.initial.get(name)
         return "" if value is None else str(value)
+
+    @cached_property
+    def source(self) -> Source:
+        """Where devices can be taken from besides typing."""
+        given = {name: self._raw(name) for name in FIELDS}
+        if self.is_bound:
+            given["from_came_to"] = "\n".join(self.data.getlist("from_came_to"))
+        return Source(self.chosen_application, given, self.devices.kept, self.user)
+
+    @cached_property
+    def doubts(self) -> list[Doubt] | None:
+        """What in the list of devices may be a mistake."""
+        return doubts_of(self.chosen_application, self.devices.kept, self.chosen_profile, self.chosen_command)
+
+    @cached_property
+    def known_kinds(self) -> list[KnownKind]:
+        """Kinds of devices that exist, where a kind is asked for."""
+        if self.chosen_target != TargetType.DEVICE_TYPE or self.source.facets is None:
+            return []
+        names = TARGET_FIELDS[TargetType.DEVICE_TYPE]
+        return kinds_of(self.source.facets, {name: str(self[name].value() or "").strip() for name in names})
+
+    @property
+    def has_unknown_kind(self) -> bool:
+        """What is typed is none of the kinds that exist, or nothing is."""
+        return not any(kind.is_chosen for kind in self.known_kinds)
+
+    @property
+    def location_words(self) -> str:
+        """How many devices are where the target is, by the catalogue."""
+        where = str(self["device_location"].value() or "").strip()
+        if not where or self.source.facets is None or not self.source.facets.locations:
+            return ""
+        count = dict(self.source.facets.locations).get(where)
+        if count is None:
+            return (
+                ""
+                if self.source.facets.other_locations
+                else "No device in the catalogue is at exactly this location."
+            )
+        return f"{count:,} device{'s' if count != 1 else ''} in the catalogue are at this location."
 
     def _profile(self) -> Profile | None:
         raw = self._raw("profile")

@@ -11,13 +11,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 
 from tasks.models import DeviceList
 from tasks.platform import wire
+
+from .line_numbers import LineNumbers
 
 COLUMN_NAMES = frozenset({"deviceid", "device", "id"})
 BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
@@ -44,7 +46,8 @@ class Parsed:
     """``ids`` in their order without duplicates; ``problem`` is set when the whole could not be read.
 
     ``bad`` holds the first of ``bad_count`` lines. ``text`` is what was found, each on its own line number, of a short
-    list: what the operator goes on to correct.
+    list: what the operator goes on to correct. ``lines`` says where ids stand: from each place on, on lines that follow
+    one another. ``column`` is the one they were taken from, where its heading does not say that it has ids.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -53,6 +56,8 @@ class Parsed:
     problem: str = ""
     text: str = ""
     bad_count: int = 0
+    lines: list[tuple[int, int]] = field(default_factory=list)
+    column: str = ""
 
 
 Found = Iterator[tuple[Sequence[int], Sequence[str]]]
@@ -64,8 +69,8 @@ def parse_text(text: str) -> Parsed:
     return _parse("The text", iter(io.StringIO(text.lstrip("\ufeff"), newline="")))
 
 
-def parse_file(name: str, file: IO[bytes]) -> Parsed:
-    """A text file as pasted; of a CSV file the column headed deviceId, or else the first one."""
+def parse_file(name: str, file: IO[bytes], column: str = "") -> Parsed:
+    """A text file as pasted; of a CSV file the named or numbered column, the one headed deviceId, or else the first."""
     start = file.read(1000)
     file.seek(0)
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
@@ -74,7 +79,7 @@ def parse_file(name: str, file: IO[bytes]) -> Parsed:
     # Without the wrapper of a temporary file, which is asked for every line.
     lines = io.TextIOWrapper(getattr(file, "file", file), encoding, newline="")
     try:
-        return _parse(name, iter(lines))
+        return _parse(name, iter(lines), column)
     except UnicodeError:
         line = _undecodable_line(file, encoding)
         return Parsed(problem=f"{name} is not UTF-8 text (line {line}). Save it as CSV UTF-8 and try again.")
@@ -84,6 +89,8 @@ def parse_file(name: str, file: IO[bytes]) -> Parsed:
 
 def keep(parsed: Parsed, author: User, source: str) -> DeviceList:
     """Store what was read, so that the form needs to carry only its id."""
+    if parsed.column:
+        source = f"{source}, column {parsed.column}"
     return DeviceList.objects.create(
         author=author,
         source=source[:300],
@@ -91,12 +98,13 @@ def keep(parsed: Parsed, author: User, source: str) -> DeviceList:
         duplicates=parsed.duplicates,
         bad=[[line.number, line.text, line.problem] for line in parsed.bad],
         bad_count=parsed.bad_count,
+        lines=parsed.lines,
         first=parsed.ids[: DeviceList.FIRST],
         text="\n".join(parsed.ids),
     )
 
 
-def _parse(name: str, lines: Iterator[str]) -> Parsed:
+def _parse(name: str, lines: Iterator[str], column: str = "") -> Parsed:
     top = []
     for line in lines:
         top.append(line)
@@ -104,12 +112,18 @@ def _parse(name: str, lines: Iterator[str]) -> Parsed:
             break
     heading = top[-1] if top else ""
     delimiter = max(",;\t", key=heading.count)
-    is_table = name.lower().endswith(".csv") or (
-        delimiter in heading and _column(heading.split(delimiter)) is not None
+    is_table = (
+        name.lower().endswith(".csv")
+        or bool(column)
+        or (delimiter in heading and _column(heading.split(delimiter)) is not None)
     )
     whole = chain(top, lines)
     try:
-        return _collect(_cells(whole, delimiter) if is_table else _words(whole))
+        if not is_table:
+            return _collect(_words(whole))
+        rows = csv.reader(whole, delimiter=delimiter)
+        table = _Table.begin(rows, column)
+        return table if isinstance(table, Parsed) else _collect(table.cells(rows), table.words)
     except csv.Error as error:
         return Parsed(problem=f"{name} cannot be read as CSV: {error}.")
 
@@ -134,27 +148,46 @@ def _words(lines: Iterator[str]) -> Found:
         number += len(chunk)
 
 
-def _cells(lines: Iterator[str], delimiter: str) -> Found:
-    reader = csv.reader(lines, delimiter=delimiter)
-    column: int | None = None
-    numbers: list[int] = []
-    words: list[str] = []
-    for row in reader:
-        if column is None:
-            if not any(map(str.strip, row)):
-                continue
-            column = _column(row)
-            if column is not None:
-                continue
-            column = 0
-        word = row[column].strip() if len(row) > column else ""
-        if word or any(map(str.strip, row)):
-            numbers.append(reader.line_num)
-            words.append(word)
-        if len(words) == CHUNK:
-            yield numbers, words
-            numbers, words = [], []
-    yield numbers, words
+@dataclass(frozen=True)
+class _Table:
+    """Which column of a table has the ids, what people call it, and the first row where it is no heading."""
+
+    column: int
+    words: str
+    first: tuple[int, list[str]] | None
+
+    @classmethod
+    def begin(cls, rows: Any, wanted: str) -> _Table | Parsed:
+        """Reads as far as the first row that says anything. A wanted column that is not there is a problem."""
+        top = next((row for row in rows if any(map(str.strip, row))), [])
+        heads = [head.strip().lstrip("\ufeff") for head in top]
+        found = _column(heads)
+        if wanted := wanted.strip():
+            place = next((at for at, head in enumerate(heads) if head.lower() == wanted.lower()), None)
+            if place is not None:
+                return cls(place, f"“{heads[place]}”", None)
+            if not (wanted.isdecimal() and 0 < int(wanted[:6]) <= len(heads)):
+                names = ", ".join(heads[:20]) or "none"
+                return Parsed(problem=f"There is no column “{wanted[:80]}”. The first row has: {names}.")
+            place = int(wanted) - 1
+            headed = found is not None
+            return cls(place, wanted, None if headed else (rows.line_num, top))
+        if found is not None:
+            return cls(found, "", None)
+        return cls(0, "1" if len(heads) > 1 else "", (rows.line_num, top) if top else None)
+
+    def cells(self, rows: Any) -> Found:
+        numbers: list[int] = []
+        words: list[str] = []
+        for row in rows if self.first is None else chain((self.first[1],), rows):
+            word = row[self.column].strip() if len(row) > self.column else ""
+            if word or any(map(str.strip, row)):
+                numbers.append(rows.line_num)
+                words.append(word)
+            if len(words) == CHUNK:
+                yield numbers, words
+                numbers, words = [], []
+        yield numbers, words
 
 
 def _column(headings: Sequence[str]) -> int | None:
@@ -165,17 +198,23 @@ def _letters(heading: str) -> str:
     return re.sub(r"[^a-z]", "", heading.lower())
 
 
-def _collect(found: Iterable[tuple[Sequence[int], Sequence[str]]]) -> Parsed:
+def _collect(found: Iterable[tuple[Sequence[int], Sequence[str]]], column: str = "") -> Parsed:
     ids: dict[str, None] = {}
     bad: list[BadLine] = []
     good = bad_count = 0
     typed: list[tuple[int, str]] | None = []
+    lines = LineNumbers()
     for numbers, words in found:
         if typed is not None:
             typed = [*typed, *zip(numbers, words, strict=True)] if len(typed) + len(words) <= LONG else None
         if wire.are_device_ids(words):
+            known = len(ids)
             ids.update(dict.fromkeys(words))
             good += len(words)
+            if len(ids) - known == len(words):
+                lines.all_new(known, numbers)
+            else:
+                lines.some_new(ids, known, numbers, words)
         else:
             for number, word in zip(numbers, words, strict=True):
                 if problem := wire.device_id_problem(word):
@@ -183,12 +222,16 @@ def _collect(found: Iterable[tuple[Sequence[int], Sequence[str]]]) -> Parsed:
                     if len(bad) < MOST_BAD:
                         bad.append(BadLine(number, word[:80], problem))
                 else:
-                    ids[word] = None
+                    if word not in ids:
+                        lines.new(len(ids), number)
+                        ids[word] = None
                     good += 1
         if len(ids) > settings.MOST_DEVICES:
             return Parsed(problem=f"More than {settings.MOST_DEVICES:,} devices are too many for one task.")
     text = _on_their_lines(typed) if bad and typed else ""
-    return Parsed(list(ids), good - len(ids), bad, text=text, bad_count=bad_count)
+    return Parsed(
+        list(ids), good - len(ids), bad, text=text, bad_count=bad_count, lines=lines.kept, column=column
+    )
 
 
 def _on_their_lines(typed: list[tuple[int, str]]) -> str:

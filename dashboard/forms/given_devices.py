@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from tasks.models import DeviceList
+from tasks.models import DeviceList, NamedList
 
 from . import device_ids
 
@@ -21,12 +21,12 @@ class GivenDevices:
     def __init__(self, user: User, key: str) -> None:
         self.user = user
         self.parsed: device_ids.Parsed | None = None
-        self.kept = _kept_list(user, key)
+        self.kept = kept_list(user, key)
 
-    def read(self, text: str, file: Any = None) -> None:
+    def read(self, text: str, file: Any = None, column: str = "") -> None:
         """Parse what was pasted or uploaded; keep it when it is good, or too long to go back into the browser."""
         if file is not None:
-            self.parsed = device_ids.parse_file(file.name or "The file", file.file)
+            self.parsed = device_ids.parse_file(file.name or "The file", file.file, column)
         elif text.strip():
             self.parsed = device_ids.parse_text(text)
         if self.parsed is None or self.parsed.problem or not (self.parsed.ids or self.parsed.bad):
@@ -60,6 +60,11 @@ class GivenDevices:
         return self.kept.count if self.kept and self.kept.is_usable else 0
 
     @property
+    def can_go_back(self) -> bool:
+        """Is there a list that this one was made of?"""
+        return self.kept is not None and self.kept.before is not None
+
+    @property
     def problem(self) -> str:
         """Why the devices cannot be used; empty when they can."""
         if self.kept is not None:
@@ -90,19 +95,28 @@ class GivenDevices:
         return self.kept.count if self.kept else len(self.parsed.ids) if self.parsed else 0
 
 
-def _kept_list(user: User, key: str) -> DeviceList | None:
+def read_posted(devices: GivenDevices, data: Any, files: Any) -> None:
+    """Read what a post brought. A file that was read already is read again only when that was asked for."""
+    is_new = devices.kept is None or "reread" in data
+    file = files.get("device_file") if is_new else None
+    devices.read(data.get("device_ids", ""), file, data.get("from_column", ""))
+
+
+def kept_list(user: User, key: str) -> DeviceList | None:
+    """The list of this id, when it is one's own or saved for all: in a template, or under a name."""
     try:
         wanted = uuid.UUID(key)
     except ValueError:
         return None
     found = DeviceList.objects.defer("text").filter(pk=wanted).first()
     if (
-        found
-        and found.author_id != user.pk
-        and not found.templates.filter(template__deleted_at=None).exists()
+        found is None
+        or found.author_id == user.pk
+        or found.templates.filter(template__deleted_at=None).exists()
     ):
-        return None
-    return found
+        return found
+    saved = NamedList.objects.usable().filter(versions__devices=found)
+    return found if saved.exists() else None
 
 
 def _partly(good: int, bad: int) -> str:

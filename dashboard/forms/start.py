@@ -10,7 +10,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.http import QueryDict
 
-from tasks.models import Application, DeviceList, Draft, Task, Template
+from tasks.models import Application, DeviceList, Draft, NamedList, Task, Template
 from tasks.targets import TargetType
 
 from .compose_shape import tags_of
@@ -49,6 +49,9 @@ def start(asked: QueryDict, user: User) -> Start:
             values["edits"] = template.pk
         else:
             values["template_version"] = version.pk
+    if named := _named(NamedList.objects.usable(), asked.get("list", "")):
+        devices = {"target_type": TargetType.DEVICE_LIST, "device_list": named.newest.devices_id}
+        values |= {"application": named.application_id} | devices
     more, more_tags = linked(asked)
     if "callback" not in asked:
         del more["callback"]

@@ -9,13 +9,17 @@ from django.http import QueryDict
 
 from .compose_fields import ComposeFields
 from .parameters import PREFIX
+from .source import FIELDS
 
-SEVERAL = frozenset({"group_names", "group_ids", "tag_name", "tag_value"})
+SEVERAL = frozenset({"group_names", "group_ids", "tag_name", "tag_value", "from_came_to"})
 """Fields that come with several values; of others the last one counts."""
 
 _DECLARED: frozenset[str] = frozenset(str(name) for name in ComposeFields.base_fields)
-KEPT = _DECLARED - {"device_file"} | {"tag_name", "tag_value"}
+KEPT = _DECLARED - {"device_file"} | {"tag_name", "tag_value", *FIELDS}
 """Names that a draft keeps, besides those of parameters."""
+
+JOINED = frozenset({"group_names", "group_ids", "from_came_to"})
+"""Those of them that a form starts with as lines."""
 
 
 def kept(posted: QueryDict) -> dict[str, list[str]]:
@@ -38,7 +42,7 @@ def as_posted(values: Mapping[str, Sequence[str]]) -> QueryDict:
 def initial_of(posted: QueryDict) -> dict[str, Any]:
     """Field name -> what was typed. A missing checkbox was unchecked; of several values all are kept, one a line."""
     values: dict[str, Any] = {
-        name: "\n".join(posted.getlist(name)) if name in ("group_names", "group_ids") else posted[name]
+        name: "\n".join(posted.getlist(name)) if name in JOINED else posted[name]
         for name in posted
         if name in KEPT or name.startswith(PREFIX)
     }

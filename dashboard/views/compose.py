@@ -16,6 +16,8 @@ from dashboard.export import csv_of
 from dashboard.forms import free_json, recent
 from dashboard.forms.compose import ComposeForm
 from dashboard.forms.compose_shape import tags_of
+from dashboard.forms.device_buttons import pressed, take_offered
+from dashboard.forms.known_targets import with_kind
 from dashboard.forms.repeat import posted
 from dashboard.forms.start import start
 from dashboard.forms.typed import initial_of
@@ -70,6 +72,8 @@ def show(
     parts = PARTS.get(asked or "", ())
     if asked == "what-part" and form.chosen_target == TargetType.DEVICE_TYPE:
         parts = (*parts, "_where-part.html")  # the profile fills in the type
+    if asked in ("what-part", "command-part") and form.chosen_target == TargetType.DEVICE_LIST:
+        parts = (*parts, "_doubts.html")  # which devices know the command
     context = {"form": form, "saved": saved or Saved(), "parts": parts} | preview_of(form)
     if asked not in ("where-part", "devices", "tags-part"):
         sent = recent.sent_by(request.user)
@@ -88,20 +92,10 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
         rows.append(("", ""))
     elif (number := request.POST.get("remove_tag", "")) in map(str, range(len(rows))):
         del rows[int(number)]
-    values = initial_of(request.POST)
+    values = initial_of(with_kind(request.POST))
     reading = ComposeForm(request.POST, request.FILES, user=request.user)
-    if "forget_devices" in request.POST:
-        values |= {"device_list": "", "device_ids": ""}
-    elif "edit_devices" in request.POST and reading.devices.kept:
-        values |= {"device_list": "", "device_ids": reading.devices.kept.text}
-    elif reading.chosen_target == TargetType.DEVICE_LIST:
-        reading.read_devices()
-        if "drop_bad" in request.POST:
-            reading.devices.accept_good()
-        if reading.devices.kept is not None:
-            values |= {"device_list": reading.devices.kept.pk, "device_ids": ""}
-        elif reading.devices.parsed is not None and reading.devices.parsed.text:
-            values |= {"device_list": "", "device_ids": reading.devices.parsed.text}
+    if reading.chosen_target == TargetType.DEVICE_LIST:
+        values |= pressed(reading, request.POST)
     problem = ""
     if "recent" in request.POST:
         values |= recent.values_of(request.user, request.POST["recent"])
@@ -115,6 +109,7 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
             problem = f"Fields cannot hold this: {refusal}."
     form = ComposeForm(user=request.user, initial=values, tags=rows)
     form.devices.parsed = reading.devices.parsed
+    form.source.problem = reading.source.problem
     form.json_problem = problem
     return form
 
@@ -122,6 +117,8 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
 def _review(request: HttpRequest) -> HttpResponse:
     """Check and save what is typed; then to the page that sends it, or to the one that makes a template of it."""
     form = ComposeForm(request.POST, request.FILES, user=request.user)
+    if form.chosen_target == TargetType.DEVICE_LIST:
+        take_offered(form, request.POST)
     is_good = form.is_valid()
     values = cast(QueryDict, form.data).copy()
     if form.devices.kept and form.chosen_target == TargetType.DEVICE_LIST:

@@ -161,13 +161,13 @@ def _delete_tasks(ids: list[int]) -> int:
 
 
 def _drafts(before: dt.datetime) -> Iterator[Chunk]:
-    """Drafts that were not saved since, and device lists that no younger draft and no template names."""
+    """Drafts that were not saved since, and device lists that no younger draft, no template and no name holds."""
     for page in _pages(Draft.objects.all(), "saved_at", before):
         for ids in _split([pk for _, pk in page]):
             yield Chunk(len(ids), partial(_delete, Draft.objects.filter(pk__in=ids, saved_at__lt=before)))
     younger = Draft.objects.filter(saved_at__gte=before).values_list("values", flat=True)
     named = {key for values in younger for key in values.get("device_list", ())}
-    for page in _pages(DeviceList.objects.filter(templates=None), "created_at", before):
+    for page in _pages(DeviceList.objects.filter(templates=None, list_version=None), "created_at", before):
         for _, pk in page:
             if str(pk) not in named:
                 yield Chunk(1, partial(_delete, DeviceList.objects.filter(pk=pk)))

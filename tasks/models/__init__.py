@@ -8,6 +8,7 @@ from .draft import DeviceList, Draft, Overtaken
 from .fleet import Census, Device, Group, Membership, Sync
 from .heartbeat import Heartbeat
 from .history import Attempt, Transition
+from .lists import ListVersion, NamedList
 from .request import Request
 from .result import Result
 from .tally import Tally
@@ -26,7 +27,9 @@ __all__ = [
     "Draft",
     "Group",
     "Heartbeat",
+    "ListVersion",
     "Membership",
+    "NamedList",
     "Overtaken",
     "Profile",
     "ProfileVersion",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_right
+from operator import itemgetter
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -42,6 +44,17 @@ class DeviceList(models.Model):
     )
     rerun_outcomes = models.JSONField(default=list, blank=True)
     rerun_filter = models.TextField(blank=True, default="")
+    before = models.UUIDField(
+        null=True, blank=True, help_text="The list this was made of, to go back to as long as it is there."
+    )
+    step = models.CharField(max_length=300, blank=True, default="", help_text="What was done to it.")
+    query = models.TextField(
+        blank=True, default="", help_text="The filter over the catalogue that chose exactly these."
+    )
+    lines = models.JSONField(
+        default=list,
+        help_text="[[place, line], ...]: from each place on, ids stand on consecutive lines of what was given.",
+    )
     created_at = models.DateTimeField(default=timezone.now)
     first = models.JSONField(
         default=list, help_text="The first ids, for reading; empty means: look into the text."
@@ -59,6 +72,11 @@ class DeviceList(models.Model):
     @property
     def is_usable(self) -> bool:
         return self.count > 0 and (not self.bad or self.bad_accepted)
+
+    def line_of(self, place: int) -> int:
+        """The line on which the id at this place, counted from 0, was given."""
+        at = bisect_right(self.lines, place, key=itemgetter(0)) - 1
+        return self.lines[at][1] + place - self.lines[at][0] if at >= 0 else place + 1
 
     @property
     def ids(self) -> list[str]:

@@ -30,7 +30,9 @@ class Fields(HTMLParser):
                 self.posted.setdefault(name, []).append("")
             elif tag == "select":
                 self._select = name
-            elif given.get("type") != "file" and (given.get("type") != "checkbox" or "checked" in given):
+            elif "disabled" in given or given.get("type") == "file":
+                pass
+            elif given.get("type") not in ("checkbox", "radio") or "checked" in given:
                 self.posted.setdefault(name, []).append(
                     given.get("value") or ("on" if given.get("type") == "checkbox" else "")
                 )

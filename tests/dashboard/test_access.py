@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.readiness import Check
 from tasks.models import Application, Draft, Profile, Sync, Task
-from tests.factories import ResultFactory, make_template
+from tests.factories import ResultFactory, make_list, make_template
 
 from .conftest import ROLES
 
@@ -38,6 +38,15 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "template-adopt": (LOGIN, 403, 403, 403, 405, 405),
     "template-delete": (LOGIN, 403, 403, 403, 405, 405),
     "template-restore": (LOGIN, 403, 403, 403, 405, 405),
+    "lists": READERS,
+    "list": READERS,
+    "list-ids": READERS,
+    "list-new": COMPOSERS,
+    "list-change": COMPOSERS,
+    "list-adopt": (LOGIN, 403, 405, 403, 405, 405),
+    "list-rename": (LOGIN, 403, 405, 403, 405, 405),
+    "list-delete": (LOGIN, 403, 405, 403, 405, 405),
+    "list-restore": (LOGIN, 403, 405, 403, 405, 405),
     "confirm": (LOGIN, 403, 404, 403, 404, 404),
     "request-file": (LOGIN, 403, 404, 403, 404, 404),
     "bad-lines": (LOGIN, 403, 404, 403, 404, 404),
@@ -91,6 +100,15 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "template-adopt": (LOGIN, 403, 403, 403, 404, 404),
     "template-delete": (LOGIN, 403, 403, 403, 302, 302),
     "template-restore": (LOGIN, 403, 403, 403, 302, 302),
+    "lists": (LOGIN, 403, 405, 405, 405, 405),
+    "list": (LOGIN, 403, 405, 405, 405, 405),
+    "list-ids": (LOGIN, 403, 405, 405, 405, 405),
+    "list-new": COMPOSERS,
+    "list-change": COMPOSERS,
+    "list-adopt": (LOGIN, 403, 404, 403, 404, 404),
+    "list-rename": (LOGIN, 403, 302, 403, 302, 302),
+    "list-delete": (LOGIN, 403, 302, 403, 302, 302),
+    "list-restore": (LOGIN, 403, 302, 403, 302, 302),
     "confirm": (LOGIN, 403, 404, 403, 404, 404),
     "request-file": (LOGIN, 403, 405, 403, 405, 405),
     "bad-lines": (LOGIN, 403, 405, 403, 405, 405),
@@ -134,8 +152,8 @@ AUDITORS = (LOGIN, LOGIN, LOGIN, 200, 200, 200)
 ADMINS = (LOGIN, LOGIN, LOGIN, 403, 200, 200)
 NOBODY = (LOGIN, LOGIN, LOGIN, 403, 403, 403)
 AUDITED = (
-    "attempt", "callback", "danger", "device", "group", "profile", "profileversion", "result", "sync", "task",
-    "template", "transition",
+    "attempt", "callback", "danger", "device", "group", "namedlist", "profile", "profileversion", "result", "sync",
+    "task", "template", "transition",
 )  # fmt: skip
 ADMIN_MATRIX: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("", "password_change/"), AUDITORS),
@@ -165,7 +183,9 @@ def site_names() -> Iterator[str]:
 @pytest.fixture
 def addresses(site_app: Application, make_task: Callable[..., Task], meter: Profile) -> dict[str, str]:
     """Name -> an address that exists, except where the name needs something of one's own."""
+    named = make_list(site_app, ["device-1"])
     values = {
+        "version": 1,
         "task_id": (task := make_task()).pk,
         "result_id": ResultFactory(task=task).pk,
         "profile_id": meter.pk,
@@ -174,6 +194,7 @@ def addresses(site_app: Application, make_task: Callable[..., Task], meter: Prof
         "template_id": make_template().pk,
         "draft_id": uuid.uuid4(),
         "list_id": uuid.uuid4(),
+        "named_id": named.pk,
         "token": "unknown-token",
     }
     found = {}
@@ -247,7 +268,7 @@ def test_the_admin_site_opens_to_auditors_for_reading_and_to_admins_for_applicat
 
 
 PRIVATE = ("draft", "devicelist")
-KEPT = ("call", "census", "heartbeat", "membership", "request", "tally", "templateversion")
+KEPT = ("call", "census", "heartbeat", "listversion", "membership", "request", "tally", "templateversion")
 """What Muster keeps for itself; pages show what it means."""
 
 
