@@ -23,7 +23,7 @@ from tests.factories import ApplicationFactory, UserFactory
 from tests.sandbox import Sandbox, running_sandbox
 
 MOST_BELLS = 500
-ROLES = ("0002_roles", "0012_composing", "0013_lists")
+ROLES = ("0002_roles", "0014_fleet", "0015_lists", "0016_composing")
 """The migrations that say which role may do what."""
 
 

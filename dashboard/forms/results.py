@@ -12,9 +12,9 @@ from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce
 from django.db.models.lookups import Exact, GreaterThanOrEqual, IContains, In, LessThan
 
-from dashboard.paging import following
 from dashboard.window import Part, Search
 from dashboard.words import NO_ANSWER
+from tasks.fleet import following
 from tasks.models import Result, Task
 
 LONGEST = 256

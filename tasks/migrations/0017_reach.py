@@ -6,8 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0012_composing'),
-        ('tasks', '0012_fleet'),
+        ('tasks', '0016_composing'),
     ]
 
     operations = [

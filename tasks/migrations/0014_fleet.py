@@ -21,7 +21,7 @@ def compare_by_bytes(apps, schema_editor):
             schema_editor.execute(f'ALTER TABLE tasks_device ALTER COLUMN {column} TYPE varchar(256) COLLATE "C"')
 
 
-def give_permissions(apps, schema_editor):
+def extend_roles(apps, schema_editor):
     create_permissions(installed.get_app_config("tasks"), verbosity=0, using=schema_editor.connection.alias)
     group, permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     for role in group.objects.filter(name__in=GIVEN):
@@ -31,7 +31,7 @@ def give_permissions(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0011_tally_curve'),
+        ('tasks', '0013_receiving_without_an_index_of_bodies'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -241,5 +241,5 @@ class Migration(migrations.Migration):
         ),
         migrations.RemoveField(model_name='application', name='catalogue_problem'),
         migrations.RunPython(compare_by_bytes, migrations.RunPython.noop),
-        migrations.RunPython(give_permissions, migrations.RunPython.noop),
+        migrations.RunPython(extend_roles, migrations.RunPython.noop),
     ]

@@ -25,8 +25,7 @@ def extend_roles(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0012_fleet'),
-        ('tasks', '0012_composing'),
+        ('tasks', '0014_fleet'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
