@@ -24,7 +24,7 @@ from tests.bench.fleet import load, opened, using
 from tests.bench.report import line
 from tests.factories import TaskFactory
 
-DEVICES = 200_000
+DEVICES = 100_000
 BATCH = 10_000
 ROUNDS = 3
 
