@@ -20,6 +20,7 @@ from tasks.models import (
     Result,
     Sync,
     Task,
+    Template,
     Transition,
 )
 from tasks.states import State
@@ -32,12 +33,14 @@ from tests.factories import (
     ProfileFactory,
     ResultFactory,
     TaskFactory,
+    make_template,
 )
 
 pytestmark = pytest.mark.django_db
 
 AUDITED = [
     Task, Attempt, Transition, Result, Callback, Profile, ProfileVersion, Danger, Device, Group, Sync,
+    Template,
 ]  # fmt: skip
 SECRET, PASSPHRASE, TOKEN = "canary-secret", "canary-passphrase", "canary-access-token"
 
@@ -64,6 +67,7 @@ def data():
     )
     Danger.objects.create(profile=profile, service_id="Valve", method="CLOSE")
     Sync.objects.create(application=application, problem="<script>alert(1)</script>")
+    make_template("<script>alert(1)</script>")
     return tasks
 
 
