@@ -313,7 +313,6 @@ class TemplateAdmin(ReadOnly):
 class ListVersionInline(History):
     model = ListVersion
     fields = ["number", "origin", "added", "removed", "author", "created_at"]
-    readonly_fields = fields
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("tasks.view_namedlist")

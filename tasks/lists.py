@@ -206,7 +206,9 @@ def free_name(application: Application, name: str, but: NamedList | None = None)
     if len(name) > NAME_MAX:
         raise NotSaved(f"A name has at most {NAME_MAX} characters; this one has {len(name)}.")
     others = NamedList.objects.usable().filter(application=application, name=name)
-    if others.exclude(pk=but.pk if but else None).exists():
+    if but:
+        others = others.exclude(pk=but.pk)
+    if others.exists():
         raise NotSaved(TAKEN.format(name=name))
     return name
 

@@ -80,8 +80,8 @@ class ShapedFields(ComposeFields):
     def source(self) -> Source:
         """Where devices can be taken from besides typing."""
         given = {name: self._raw(name) for name in FIELDS}
-        if self.is_bound:
-            given["from_came_to"] = "\n".join(self.data.getlist("from_came_to"))
+        if isinstance(self.data, QueryDict):
+            given["from_came_to"] = "\n".join(self.data.getlist("from_came_to") or [given["from_came_to"]])
         return Source(self.chosen_application, given, self.devices.kept, self.user)
 
     @cached_property

@@ -44,7 +44,7 @@ def pressed(form: DevicesForm, posted: QueryDict) -> dict[str, Any]:
         taken = form.source.take(Operation(operation))
         return _carrying(taken) | dict.fromkeys(FIELDS[1:], "") if taken else {}
     if "drop_doubts" in posted and devices.kept and form.chosen_application:
-        keys = posted["drop_doubts"].split()
+        keys = str(posted["drop_doubts"]).split()
         left = doubtful.without(
             keys, form.chosen_application, devices.kept, form.chosen_profile, form.chosen_command, form.user
         )

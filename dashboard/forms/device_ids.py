@@ -159,7 +159,7 @@ class _Table:
     @classmethod
     def begin(cls, rows: Any, wanted: str) -> _Table | Parsed:
         """Reads as far as the first row that says anything. A wanted column that is not there is a problem."""
-        top = next((row for row in rows if any(map(str.strip, row))), [])
+        top: list[str] = next((row for row in rows if any(map(str.strip, row))), [])
         heads = [head.strip().lstrip("\ufeff") for head in top]
         found = _column(heads)
         if wanted := wanted.strip():

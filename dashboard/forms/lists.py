@@ -70,8 +70,8 @@ class ListForm(forms.Form):
     @cached_property
     def source(self) -> Source:
         given = {name: self._raw(name) for name in FIELDS}
-        if self.is_bound:
-            given["from_came_to"] = "\n".join(self.data.getlist("from_came_to"))
+        if isinstance(self.data, QueryDict):
+            given["from_came_to"] = "\n".join(self.data.getlist("from_came_to") or [given["from_came_to"]])
         return Source(self.chosen_application, given, self.devices.kept, self.user)
 
     @cached_property

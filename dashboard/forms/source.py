@@ -85,7 +85,9 @@ class Source(forms.Form):
     def _fill(self) -> None:
         if self.tab == LIST:
             self._choices(
-                "from_list", "choose", [(str(each.pk), f"{each} ({each.count:,})") for each in self.lists]
+                "from_list",
+                "choose",
+                [(str(each.pk), f"{each} ({each.count:,})") for each in self.saved_lists],
             )
         elif self.tab == CATALOGUE and self.facets:
             facets = self.facets
@@ -115,7 +117,7 @@ class Source(forms.Form):
     # What the template asks
 
     @cached_property
-    def lists(self) -> list[NamedList]:
+    def saved_lists(self) -> list[NamedList]:
         return list(NamedList.objects.usable().filter(application=self.application)[:MOST_LISTS])
 
     @cached_property
@@ -152,7 +154,7 @@ class Source(forms.Form):
         if self.application is None:
             return None
         if self.tab == LIST:
-            found = next((each for each in self.lists if str(each.pk) == self.given["from_list"]), None)
+            found = next((each for each in self.saved_lists if str(each.pk) == self.given["from_list"]), None)
             return offers.of_list(found) if found else None
         if self.tab == CATALOGUE:
             given = {of: self.given[name] for name, of in OF_CHOICE.items()}
