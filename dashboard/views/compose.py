@@ -1,4 +1,4 @@
-"""The composer: one page that follows its own answers, then a confirm step, then the task."""
+"""The composer: one page that follows its own answers; what it ends with is a draft to confirm."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.export import csv_of
 from dashboard.forms.compose import ComposeForm, tags_of
-from dashboard.forms.repeat import posted, values_of
+from dashboard.forms.repeat import values_of
 from dashboard.http import HttpRequest, page
-from tasks import catalogue, lifecycle
+from dashboard.previews import preview_of
 from tasks.models import Application, DeviceList, Draft, Task
-from tasks.platform import wire
 from tasks.targets import TargetType
-
-PREVIEWED = DeviceList.FIRST
-"""Device ids that a page shows of a long list."""
 
 compose_permission = permission_required("tasks.add_task", raise_exception=True)
 
@@ -35,72 +31,10 @@ def compose(request: HttpRequest) -> HttpResponse:
         return page(request, "compose_empty", {})
     if request.method == "GET":
         values, tags = _start(request)
-        return _show(request, ComposeForm(user=request.user, initial=values, tags=tags))
+        return show(request, ComposeForm(user=request.user, initial=values, tags=tags))
     if "review" in request.POST:
         return _review(request)
-    return _show(request, _redrawn(request))
-
-
-@compose_permission
-@require_POST
-def preview(request: HttpRequest) -> HttpResponse:
-    """The request as it would be sent now, from those fields that are valid."""
-    form = ComposeForm(request.POST, user=request.user)
-    return page(request, "preview", _preview_of(form), fragment="preview")
-
-
-@compose_permission
-@require_http_methods(["GET", "POST"])
-def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
-    """What will happen, before it does. Sending the same draft twice makes one task."""
-    if task := Task.objects.filter(compose_key=draft_id, author=request.user).first():
-        return redirect(task)
-    draft = get_object_or_404(Draft, pk=draft_id, author=request.user)
-    form = ComposeForm(_posted(draft), user=request.user)
-    if not form.is_valid():
-        return _show(request, form, status=422)
-    application, wanted = form.cleaned_data["application"], form.request()
-    reach = _reach(form, application, wanted)
-    word = _word_to_type(application, wanted, reach)
-    typed = request.POST.get("typed", "").strip()
-    mistyped = request.method == "POST" and word not in ("", typed, typed.replace(",", "").replace(" ", ""))
-    rerun = _lineage(form, request.POST.get("known", ""))
-    overtaken = False
-    if request.method == "POST" and not mistyped:
-        copied = form.cleaned_data.get("copied_from")
-        try:
-            task = lifecycle.compose(
-                application,
-                request.user,
-                form.request(whole=True),
-                callback=form.cleaned_data["callback"],
-                profile=form.chosen_profile,
-                priority=form.cleaned_data.get("priority") or 0,
-                copied_from=Task.objects.filter(pk=copied).first() if copied else None,
-                rerun=rerun,
-                key=draft.pk,
-            )
-        except lifecycle.AlreadyRerun:
-            overtaken = True
-        else:
-            draft.delete()
-            return redirect(task)
-    context = {
-        "form": form,
-        "draft": draft,
-        "application": application,
-        "wanted": wanted,
-        "reach": reach,
-        "word": word,
-        "mistyped": mistyped,
-        "typed": request.POST.get("typed", ""),
-        "target": TargetType(wanted["param"]["type"]),
-        "rerun": rerun,
-        "earlier": rerun.earlier() if rerun else [],
-        "overtaken": overtaken,
-        **_preview_of(form),
-    }
-    return page(request, "confirm", context, status=422 if mistyped or overtaken else 200)
+    return show(request, _redrawn(request))
 
 
 @compose_permission
@@ -109,34 +43,6 @@ def bad_lines(request: HttpRequest, list_id: UUID) -> HttpResponse:
     """Every line of an uploaded list that cannot be used, as CSV."""
     kept = get_object_or_404(DeviceList.objects.defer("text"), pk=list_id, author=request.user)
     return csv_of("bad-lines.csv", ("line", "text", "problem"), kept.bad)
-
-
-def _lineage(form: ComposeForm, known: str) -> lifecycle.Lineage | None:
-    """What the devices come from, as long as they are the very ones that a rerun chose."""
-    kept = form.devices.kept
-    if form.chosen_target != TargetType.DEVICE_LIST or kept is None or kept.rerun_of_id is None:
-        return None
-    parent = Task.objects.get(pk=kept.rerun_of_id)
-    if parent.application != form.cleaned_data["application"]:
-        return None
-    seen = int(known) if known.isascii() and known.isdecimal() and len(known) < 19 else 0
-    return lifecycle.Lineage(parent, tuple(kept.rerun_outcomes), kept.rerun_filter, known=seen)
-
-
-def _reach(form: ComposeForm, application: Application, wanted: dict[str, Any]) -> catalogue.Reach:
-    if form.chosen_target == TargetType.DEVICE_LIST:
-        return catalogue.Reach(form.devices.count, "as listed")
-    return catalogue.reach(application, wanted["param"])
-
-
-def _word_to_type(application: Application, wanted: dict[str, Any], reach: catalogue.Reach) -> str:
-    """What the operator must type before a send of this size: the number, or the application's name."""
-    broadcast = wanted["param"]["type"] == TargetType.BROADCAST
-    if reach.count is None:
-        return application.name
-    if broadcast or reach.count > application.confirm_above:
-        return str(reach.count)
-    return ""
 
 
 def _start(request: HttpRequest) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -148,7 +54,7 @@ def _start(request: HttpRequest) -> tuple[dict[str, Any], list[tuple[str, str]]]
         "callback": True,
     }
     if draft := _found(Draft.objects.filter(author=request.user), request.GET.get("draft", "")):
-        posted = _posted(draft)
+        posted = drafted(draft)
         return _values(posted), tags_of(posted)
     copied = request.GET.get("repeat", "")
     if copied.isdecimal() and (task := Task.objects.filter(pk=int(copied[:18])).first()):
@@ -212,7 +118,8 @@ def _values(posted: QueryDict) -> dict[str, Any]:
     return values | {"callback": "callback" in posted}
 
 
-def _posted(draft: Draft) -> QueryDict:
+def drafted(draft: Draft) -> QueryDict:
+    """What was posted to make this draft."""
     data = QueryDict(mutable=True)
     for name, values in draft.values.items():
         data.setlist(name, values)
@@ -222,7 +129,7 @@ def _posted(draft: Draft) -> QueryDict:
 def _review(request: HttpRequest) -> HttpResponse:
     form = ComposeForm(request.POST, request.FILES, user=request.user)
     if not form.is_valid():
-        return _show(request, form, status=422)
+        return show(request, form, status=422)
     values = {name: request.POST.getlist(name) for name in request.POST if name not in UNDRAFTED}
     if form.devices.kept and form.chosen_target == TargetType.DEVICE_LIST:
         values["device_list"] = [str(form.devices.kept.pk)]
@@ -233,25 +140,7 @@ def _review(request: HttpRequest) -> HttpResponse:
 UNDRAFTED = frozenset({"csrfmiddlewaretoken", "review", "device_ids"})
 
 
-def _show(request: HttpRequest, form: ComposeForm, *, status: int = 200) -> HttpResponse:
-    context = {"form": form} | _preview_of(form)
+def show(request: HttpRequest, form: ComposeForm, *, status: int = 200) -> HttpResponse:
+    """The composer's page for this form."""
+    context = {"form": form} | preview_of(form)
     return page(request, "compose", context, fragment="compose", status=status)
-
-
-def _preview_of(form: ComposeForm) -> dict[str, Any]:
-    """``preview``: the request as it stands, pretty-printed, with a long device list cut short."""
-    checked = form if form.is_bound else ComposeForm(posted(form), user=form.user)
-    checked.is_valid()
-    wanted = checked.request()
-    application = checked.cleaned_data.get("application")
-    param = wanted["param"]
-    ids = param.get("deviceList", [])
-    if (unseen := checked.devices.count - len(ids)) > 0 and ids:
-        param = param | {"deviceList": [*ids, f"… and {unseen:,} more"]}
-    if checked.cleaned_data.get("callback"):
-        param = param | {"callbackUrl": lifecycle.callback_url("SECRET").replace("SECRET", "…")}
-    shown = {"appId": application.app_id if application else "…"} | wanted | {"param": param}
-    return {
-        "preview": json.dumps(json.loads(wire.dumps(shown)), ensure_ascii=False, indent=2),
-        "previewed_devices": checked.devices.count if ids else 0,
-    }
