@@ -5,12 +5,14 @@ from .call import Call
 from .callback import Callback
 from .catalogue import Device, Group, Profile
 from .draft import DeviceList, Draft
+from .family import Family
 from .heartbeat import Heartbeat
 from .history import Attempt, Transition
 from .request import Request
 from .result import Result
 from .tally import Tally
 from .task import Task
+from .values import ValueTable
 
 __all__ = [
     "Application",
@@ -20,6 +22,7 @@ __all__ = [
     "Device",
     "DeviceList",
     "Draft",
+    "Family",
     "Group",
     "Heartbeat",
     "Profile",
@@ -28,4 +31,5 @@ __all__ = [
     "Tally",
     "Task",
     "Transition",
+    "ValueTable",
 ]
