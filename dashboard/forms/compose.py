@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from tasks import lifecycle
+from tasks.lifecycle.values import with_values
 from tasks.models import Application, Group, Profile
 from tasks.platform import jsontext, wire
 from tasks.profiles.schema import Command, Service
@@ -19,6 +20,7 @@ from tasks.targets import MEMBERS, TargetType
 from . import parameters
 from .compose_fields import TARGET_FIELDS, ComposeFields
 from .given_devices import GivenDevices
+from .values import GivenValues
 
 FIELD_OF_PATH = {
     "taskName": "name",
@@ -67,6 +69,7 @@ class ComposeForm(ComposeFields):
         self._shape_target()
         self._shape_groups()
         self._shape_command()
+        self.values = GivenValues(self)
 
     def _raw(self, name: str) -> str:
         value = self.data.get(name) if self.is_bound else self.initial.get(name)
@@ -185,12 +188,20 @@ class ComposeForm(ComposeFields):
         """Take what this post brought of device ids."""
         if self.devices.parsed is None:
             self.devices.read(self.data.get("device_ids", ""), self.files.get("device_file"))
+        self.values.read()
+
+    def full_clean(self) -> None:
+        """The devices first: values that come with them take the place of fields."""
+        if self.is_bound and self.chosen_target == TargetType.DEVICE_LIST:
+            self.read_devices()
+        super().full_clean()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if self.chosen_target == TargetType.DEVICE_LIST:
-            self.read_devices()
-            if self.devices.problem:
+            if self.values.problem:
+                self.add_error("values_text", self.values.problem)
+            elif self.devices.problem:
                 self.add_error("device_ids", self.devices.problem)
         if cleaned.get("application"):
             for found in lifecycle.check(cleaned["application"], self.request()):
@@ -221,7 +232,8 @@ class ComposeForm(ComposeFields):
     def request(self, *, whole: bool = False) -> dict[str, Any]:
         """What was asked for so far, as a create request without appId and callbackUrl; only what applies.
 
-        Of the device ids it holds the first ones, unless it is to be the ``whole``: there may be a million.
+        Of the device ids it holds the first ones, with their values, unless it is to be the ``whole``: there may be a
+        million. The whole has what is the same for all devices; what differs is in ``values.sets``.
         """
         cleaned = self.cleaned_data
         sources = {
@@ -237,7 +249,7 @@ class ComposeForm(ComposeFields):
         command = {
             "serviceId": cleaned.get("service_id"),
             "method": cleaned.get("method"),
-            "paras": self._paras(),
+            "paras": self._paras() if whole else with_values(self._paras(), self.values.first) or None,
         }
         param |= {"command": _given(command)}
         param |= {"maxRetransmit": cleaned.get("max_retransmit"), "groupTag": cleaned.get("group_tag")}

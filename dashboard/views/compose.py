@@ -91,7 +91,7 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
         del rows[int(number)]
     values = _values(request.POST)
     reading = ComposeForm(request.POST, request.FILES, user=request.user)
-    if "forget_devices" in request.POST:
+    if "forget_devices" in request.POST or "forget_values" in request.POST:
         values |= {"device_list": "", "device_ids": ""}
     elif "edit_devices" in request.POST and reading.devices.kept:
         values |= {"device_list": "", "device_ids": reading.devices.kept.text}
@@ -101,10 +101,13 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
             reading.devices.accept_good()
         if reading.devices.kept is not None:
             values |= {"device_list": reading.devices.kept.pk, "device_ids": ""}
+        if reading.values.parsed or reading.values.kept:
+            values["values_text"] = reading.values.typed if reading.values.parsed else ""
         elif reading.devices.parsed is not None and reading.devices.parsed.text:
             values |= {"device_list": "", "device_ids": reading.devices.parsed.text}
     form = ComposeForm(user=request.user, initial=values, tags=rows)
     form.devices.parsed = reading.devices.parsed
+    form.values.parsed = reading.values.parsed
     return form
 
 
@@ -137,7 +140,7 @@ def _review(request: HttpRequest) -> HttpResponse:
     return redirect(draft)
 
 
-UNDRAFTED = frozenset({"csrfmiddlewaretoken", "review", "device_ids"})
+UNDRAFTED = frozenset({"csrfmiddlewaretoken", "review", "device_ids", "values_text"})
 
 
 def show(request: HttpRequest, form: ComposeForm, *, status: int = 200) -> HttpResponse:

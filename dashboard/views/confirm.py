@@ -14,6 +14,7 @@ from dashboard.http import HttpRequest, page
 from dashboard.previews import preview_of
 from dashboard.views.compose import compose_permission, drafted, show
 from tasks import catalogue, lifecycle
+from tasks.lifecycle.families import page_of, sent_under
 from tasks.models import Application, Draft, Task
 from tasks.targets import TargetType
 
@@ -29,9 +30,9 @@ def preview(request: HttpRequest) -> HttpResponse:
 @compose_permission
 @require_http_methods(["GET", "POST"])
 def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
-    """What will happen, before it does. Sending the same draft twice makes one task."""
-    if task := Task.objects.filter(compose_key=draft_id, author=request.user).first():
-        return redirect(task)
+    """What will happen, before it does. Sending the same draft twice makes its tasks once."""
+    if sent := sent_under(draft_id, request.user):
+        return redirect(page_of(sent))
     draft = get_object_or_404(Draft, pk=draft_id, author=request.user)
     form = ComposeForm(drafted(draft), user=request.user)
     if not form.is_valid():
@@ -46,10 +47,11 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     if request.method == "POST" and not mistyped:
         copied = form.cleaned_data.get("copied_from")
         try:
-            task = lifecycle.compose(
+            tasks = lifecycle.compose_family(
                 application,
                 request.user,
                 form.request(whole=True),
+                sets=form.values.sets,
                 callback=form.cleaned_data["callback"],
                 profile=form.chosen_profile,
                 priority=form.cleaned_data.get("priority") or 0,
@@ -61,7 +63,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
             overtaken = True
         else:
             draft.delete()
-            return redirect(task)
+            return redirect(page_of(tasks))
     context = {
         "form": form,
         "draft": draft,
@@ -75,6 +77,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
         "rerun": rerun,
         "earlier": rerun.earlier() if rerun else [],
         "overtaken": overtaken,
+        "confirming": True,
         **preview_of(form),
     }
     return page(request, "confirm", context, status=422 if mistyped or overtaken else 200)

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.readiness import Check
-from tasks.models import Application, Draft, Profile, Task
+from tasks.models import Application, Draft, Family, Profile, Task
 from tests.factories import ResultFactory
 
 from .conftest import ROLES
@@ -42,6 +42,12 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "results-columns": (LOGIN, 403, 405, 405, 405, 405),
     "answer": READERS,
     "rerun": COMPOSERS,
+    "family": READERS,
+    "family-cancel": (LOGIN, 403, 405, 403, 405, 405),
+    "family-rerun": COMPOSERS,
+    "family-rerun-review": (LOGIN, 403, 405, 403, 405, 405),
+    "family-csv": READERS,
+    "family-jsonl": READERS,
     "device": READERS,
     "results-csv": READERS,
     "results-jsonl": READERS,
@@ -80,6 +86,12 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "results-columns": (LOGIN, 403, 302, 302, 302, 302),
     "answer": (LOGIN, 403, 405, 405, 405, 405),
     "rerun": (LOGIN, 403, 302, 403, 302, 302),
+    "family": (LOGIN, 403, 405, 405, 405, 405),
+    "family-cancel": (LOGIN, 403, 302, 403, 302, 302),
+    "family-rerun": (LOGIN, 403, 302, 403, 302, 302),
+    "family-rerun-review": (LOGIN, 403, 302, 403, 302, 302),
+    "family-csv": (LOGIN, 403, 405, 405, 405, 405),
+    "family-jsonl": (LOGIN, 403, 405, 405, 405, 405),
     "device": (LOGIN, 403, 405, 405, 405, 405),
     "results-csv": (LOGIN, 403, 405, 405, 405, 405),
     "results-jsonl": (LOGIN, 403, 405, 405, 405, 405),
@@ -136,6 +148,7 @@ def addresses(site_app: Application, make_task: Callable[..., Task], meter: Prof
         "result_id": ResultFactory(task=task).pk,
         "profile_id": meter.pk,
         "application_id": site_app.pk,
+        "family_id": Family.objects.create(name="Valves", author=task.author).pk,
         "draft_id": uuid.uuid4(),
         "list_id": uuid.uuid4(),
         "token": "unknown-token",
@@ -212,9 +225,16 @@ def test_the_admin_site_opens_to_auditors_for_reading_and_to_admins_for_applicat
 
 def test_every_model_of_the_domain_is_in_the_admin_matrix_or_private_to_its_author() -> None:
     listed = {path.split("/")[1] for path in ADMIN_MATRIX if path.startswith("tasks/")}
-    assert listed | {"draft", "devicelist", "call", "heartbeat", "tally", "request"} == {
-        m._meta.model_name for m in apps.get_app_config("tasks").get_models()
-    }
+    assert listed | {
+        "draft",
+        "devicelist",
+        "valuetable",
+        "family",
+        "call",
+        "heartbeat",
+        "tally",
+        "request",
+    } == {m._meta.model_name for m in apps.get_app_config("tasks").get_models()}
 
 
 @pytest.mark.parametrize("role", ["auditor", "admin", "superuser"])
