@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.conf import settings
 
+from dashboard.words import spoken
 from tasks.lifecycle import values
 from tasks.lifecycle.families import MOST_TASKS, task_count
+from tasks.lifecycle.queue import usual_duration
 from tasks.lifecycle.values import Table, ValueSet
 from tasks.models import DeviceList, ValueTable
 from tasks.targets import TargetType
@@ -169,10 +172,17 @@ class Plan:
     first: int
     """Devices of the first task."""
     at_once: int | None = None
+    usual: dt.timedelta | None = None
+    """How long the last tasks held their places."""
 
     @property
     def rounds(self) -> int:
         return math.ceil(self.tasks / self.at_once) if self.at_once else 0
+
+    @property
+    def wait(self) -> str:
+        """How long the last one waits for its place, as far as can be told."""
+        return spoken(self.usual * (self.rounds - 1)) if self.usual and self.rounds > 1 else ""
 
     @property
     def hidden(self) -> int:
@@ -184,7 +194,7 @@ def plan_of(form: ComposeForm) -> Plan | None:
     given = form.values
     if form.chosen_target != TargetType.DEVICE_LIST or not form.devices.count:
         return None
-    sets = given.kept.sets if given.kept and given.columns else [[{}, form.devices.count]]
+    sets: list[list[Any]] = given.kept.sets if given.kept and given.columns else [[{}, form.devices.count]]
     tasks = sum(task_count(count) for _, count in sets)
     if tasks == 1 and not given.columns:
         return None
@@ -197,6 +207,7 @@ def plan_of(form: ComposeForm) -> Plan | None:
         unused=given.kept.unused if given.kept and given.columns else [],
         first=min(sets[0][1], settings.FAMILY_DEVICES),
         at_once=application.unfinished_limit if application else None,
+        usual=usual_duration(application) if application else None,
     )
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from dashboard.http import HttpRequest, page
 from dashboard.paging import number
 from dashboard.views.compose import compose_permission
-from dashboard.views.rerun import label_of, outcomes_in, why_none
+from dashboard.views.rerun import label_of, outcomes_in
 from tasks.lifecycle import AlreadyRerun, Invalid, NotOffered, family_rerun
 from tasks.lifecycle.families import page_of, sent_under, task_count
 from tasks.lifecycle.family_rerun import Portion
@@ -101,7 +101,7 @@ def rerun_of(found: Family, request: HttpRequest) -> dict[str, Any]:
     return {
         "rerun_choices": [(choice, choice in chosen) for choice in offer.choices],
         "rerun_label": label_of(chosen),
-        "rerun_refusal": "" if offered else why_none(offer.choices, "family"),
+        "rerun_refusal": offer.refusal,
         "rerun_waiting": offer.waiting,
     }
 

@@ -64,7 +64,7 @@ def reruns_of(found: Task, request: HttpRequest) -> dict[str, Any]:
     return {
         "rerun_choices": [(choice, choice in chosen) for choice in choices],
         "rerun_label": label_of(chosen),
-        "rerun_refusal": "" if offered else why_none(choices),
+        "rerun_refusal": "" if offered else _why_none(choices),
         "reruns": found.reruns.order_by("pk")[:MANY],
     }
 
@@ -103,9 +103,9 @@ def label_of(chosen: Sequence[rerun.Choice]) -> str:
     return f"Rerun on {count:,} {devices}: {', '.join(choice.words for choice in chosen)}" if chosen else ""
 
 
-def why_none(choices: Sequence[rerun.Choice], noun: str = "task") -> str:
+def _why_none(choices: Sequence[rerun.Choice]) -> str:
     """Of all refusals the one that explains: why silent devices must wait, where there are some."""
     return next(
         (choice.refusal for choice in choices if choice.count),
-        f"No device of this {noun} failed or stayed silent: there is nothing to rerun.",
+        "No device of this task failed or stayed silent: there is nothing to rerun.",
     )

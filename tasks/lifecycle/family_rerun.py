@@ -21,7 +21,7 @@ from tasks.states import FINAL
 from .families import Part, compose_parts, requests_of
 from .lineage import WORDS, Lineage, Outcome
 from .listing import list_devices
-from .rerun import OVER, STATUSES, Choice, NotOffered, count_of, refusal_of, request_for
+from .rerun import OPEN, OVER, PRUNED, STATUSES, Choice, NotOffered, count_of, refusal_of, request_for
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,10 @@ class Portion:
 
 @dataclass(frozen=True)
 class Offer:
-    """What may be chosen. ``newest`` is the newest task there is; ``waiting`` tasks may still answer."""
+    """What may be chosen, or why nothing may. ``newest`` is the newest task; ``waiting`` tasks may still answer."""
 
     choices: list[Choice]
+    refusal: str
     newest: int
     waiting: int
 
@@ -51,7 +52,17 @@ def offer(family: Family) -> Offer:
         count = sum(count_of(task, outcome) - _moved_of(task, outcome, moved) for task in offered)
         choices.append(Choice(outcome, max(count, 0), "" if count > 0 else _why_not(tasks, outcome)))
     waiting = sum(task.state not in FINAL for task in tasks)
-    return Offer(choices, max((task.pk for task in tasks), default=0), waiting)
+    refusal = "" if any(choice.count for choice in choices) else _why_nothing(tasks, moved)
+    return Offer(choices, refusal, max((task.pk for task in tasks), default=0), waiting)
+
+
+def _why_nothing(tasks: Sequence[Task], moved: Mapping[int, Counter[str]]) -> str:
+    if any(counts.total() for counts in moved.values()):
+        return "What failed or stayed silent was commanded again, and counts where it was commanded last."
+    for outcome in Outcome:
+        if (refusal := _why_not(tasks, outcome)) in (*OPEN.values(), PRUNED):
+            return refusal
+    return "No device of this family failed or stayed silent: there is nothing to rerun."
 
 
 def portions(family: Family, outcomes: Iterable[Outcome]) -> list[Portion]:

@@ -202,7 +202,9 @@ def test_a_rerun_over_all_tasks_is_counted_reviewed_and_sent_once(desk: Client, 
     assert {task.family for task in reruns()} == {family}
     assert send(desk, family, review).redirect_chain
     assert len(reruns()) == 2
-    assert "there is nothing to rerun" in words(desk.get(f"/families/{family.pk}/"))
+    assert "was commanded again, and counts where it was commanded last" in words(
+        desk.get(f"/families/{family.pk}/")
+    )
 
 
 def test_the_choice_counts_along(desk: Client, family: Family) -> None:

@@ -40,7 +40,7 @@ def kept(page: Any, **changes: Any) -> dict[str, Any]:
 def test_a_pasted_table_takes_the_place_of_devices_and_fields(desk: Client, values: Typed) -> None:
     page = read(desk, values(values_text=TABLE))
     said = words(page)
-    assert "count, mode : 2 different sets of values for 3 devices, from the table of values." in said
+    assert "2 tasks : 2 different sets of count, mode for 3 devices, from the table of values." in said
     assert "The other parameters are the same for all devices: serial, ratio" in said
     assert not {"para:count", "para:mode"} & fields(page).visible
     assert "para:serial" in fields(page).visible
@@ -54,11 +54,13 @@ def test_the_number_of_tasks_is_said_first_with_every_set_of_values(desk: Client
     page = read(desk, values(values_text=TABLE))
     preview = words(page).partition("Request of the first task")[0]
     assert "2 tasks one for each set of values 2 tasks; 1 at a time." in preview
+    assert "the last one starts 5 minutes after the first" in preview
     assert '1 "ECO" 2 4 "FULL" 1' in preview
     reviewed = desk.post("/compose/", kept(page, review="1"), follow=True)
     said = words(reviewed)
     assert said.index("2 tasks one for each set") < said.index("3 devices")
     assert said.count("2 tasks one for each set") == 1
+    assert "count differs by device mode differs by device" in said
     assert '"taskName": "Close the valves (1 of 2)"' in text_of(reviewed).replace("&quot;", '"')
 
 
@@ -132,7 +134,7 @@ def test_values_that_were_checked_for_another_command_are_checked_again_on_reque
     assert refused.status_code == 422
     assert "CLOSE has no parameters" in words(read(desk, kept(other)))
     back = desk.post("/compose/", kept(other, method="SET"))
-    assert "2 different sets of values" in words(back)
+    assert "2 different sets of count, mode" in words(back)
 
 
 def test_values_can_be_taken_away(desk: Client, values: Typed) -> None:

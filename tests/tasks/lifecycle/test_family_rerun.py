@@ -98,6 +98,7 @@ def test_a_refusal_says_what_keeps_the_devices_back(ours, family):
     refusals = {each.outcome: each.refusal for each in family_rerun.offer(family).choices}
     assert "still running" in refusals[Outcome.NO_ANSWER]
     assert refusals[Outcome.FAILED] == "No device is failed."
+    assert "still running" in family_rerun.offer(family).refusal
     for outcomes in ([], [Outcome.NO_ANSWER], [Outcome.FAILED]):
         with pytest.raises(NotOffered, match=r"^\w.*\.$"):
             family_rerun.portions(family, outcomes)
@@ -138,6 +139,7 @@ def test_the_rerun_is_in_the_family_with_the_command_of_each_parent(ours, family
     assert [task.callback_token is None for task in tasks] == [False, True]
     assert [task.rerun_outcomes for task in tasks] == [["failed"]] * 2
     assert counted(family) == {}
+    assert "was commanded again" in family_rerun.offer(family).refusal
 
 
 def test_a_rerun_that_somebody_composed_meanwhile_stops_all_of_it(ours, family, author):
