@@ -149,7 +149,7 @@ class GivenValues:
     @property
     def first(self) -> Mapping[str, Any]:
         """Those of the first task."""
-        return self.kept.sets[0][0] if self.kept and self.columns else {}
+        return self._in_order(self.kept.sets[0][0]) if self.kept and self.columns else {}
 
     @property
     def sets(self) -> list[ValueSet]:
@@ -157,7 +157,11 @@ class GivenValues:
         if not self.kept or not self.columns or not self.form.devices.kept:
             return []
         ids = iter(self.form.devices.kept.ids)
-        return [ValueSet(each, list(islice(ids, count))) for each, count in self.kept.sets]
+        return [ValueSet(self._in_order(each), list(islice(ids, count))) for each, count in self.kept.sets]
+
+    def _in_order(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """As the table has its columns; databases keep the members of an object in an order of their own."""
+        return {name: given[name] for name in self.columns}
 
 
 @dataclass(frozen=True)

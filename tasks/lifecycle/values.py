@@ -104,6 +104,10 @@ def read(text: str, command: Command | None) -> Table:
 
 
 def _read(text: str, command: Command | None, table: Table) -> None:
+    if "\0" in text:
+        raise Unreadable(
+            "The table holds a character that no text has (NUL). Save it as CSV UTF-8 and try again."
+        )
     lines = text.splitlines(keepends=True)
     heading = next((line for line in lines if line.strip()), "")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=heading.count))

@@ -1,10 +1,12 @@
 """Several tasks that belong together: how a request becomes them, and that they are composed all or none."""
 
 import datetime as dt
+import importlib
 import json
 import uuid
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 
 from tasks import clock, lifecycle
@@ -203,6 +205,18 @@ def test_values_go_with_their_list_of_devices(author):
     prune([DRAFTS])
     assert not DeviceList.objects.exists()
     assert not ValueTable.objects.exists()
+
+
+def test_reruns_from_before_families_join_that_of_their_parent(ours):
+    parent = TaskFactory(application=ours, name="Valves")
+    child = TaskFactory(application=ours, rerun_of=parent)
+    grandchild = TaskFactory(application=ours, rerun_of=child)
+    alone = TaskFactory(application=ours)
+    importlib.import_module("tasks.migrations.0012_families").give_reruns_their_family(apps, None)
+    (family,) = Family.objects.all()
+    assert (family.name, family.created_at) == ("Valves", parent.created_at)
+    assert set(family.tasks.all()) == {parent, child, grandchild}
+    assert Task.objects.get(pk=alone.pk).family is None
 
 
 def test_nothing_is_divided_that_has_no_list():

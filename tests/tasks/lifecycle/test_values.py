@@ -42,6 +42,7 @@ def test_each_distinct_set_of_values_has_its_devices_in_the_tables_order():
         ("deviceId,hall\na,5", "Besides deviceId there is only hall. Name a column"),
         ("deviceId,period,Period\na,5,6", "Two columns are named period. Leave one of them out."),
         ("deviceId,period\n\n ,\n", "There is no row below the headings."),
+        ("deviceId,period,x\na,5,\0", "holds a character that no text has"),
         ('deviceId,period\na,"' + "5" * 140_000, "This cannot be read as CSV: field larger than field limit"),
     ],
 )
