@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
@@ -40,7 +41,7 @@ def choose(request: HttpRequest, family_id: int) -> HttpResponse:
     except NotOffered as refusal:
         messages.error(request, f"Nothing was composed. {refusal}")
         return redirect(found)
-    kept = DeviceList.objects.bulk_create(
+    made = DeviceList.objects.bulk_create(
         DeviceList(
             author=request.user,
             source=f"task #{portion.parent.pk}",
@@ -52,7 +53,8 @@ def choose(request: HttpRequest, family_id: int) -> HttpResponse:
         )
         for portion in portions
     )
-    return _show(request, found, kept, outcomes, newest, uuid.uuid4())
+    kept = _lists(request, found, [each.pk for each in made]).defer("text")
+    return _show(request, found, list(kept), outcomes, newest, uuid.uuid4())
 
 
 @compose_permission
@@ -69,8 +71,7 @@ def review(request: HttpRequest, family_id: int) -> HttpResponse:
         ids = []
     if ids and (sent := sent_under(key, request.user)):
         return redirect(page_of(sent) if len(sent) == 1 else found)
-    lists = DeviceList.objects.filter(author=request.user, rerun_of__family=found, pk__in=ids)
-    kept = list(lists.select_related("rerun_of__application", "rerun_of__profile").order_by("rerun_of_id"))
+    kept = list(_lists(request, found, ids))
     if not kept or len(kept) != len(ids):
         messages.error(request, "Nothing was sent. This page was too old: choose the devices once more.")
         return redirect(found)
@@ -88,6 +89,12 @@ def review(request: HttpRequest, family_id: int) -> HttpResponse:
         return redirect(found)
     messages.success(request, f"{len(tasks):,} task{'' if len(tasks) == 1 else 's'} composed.")
     return redirect(tasks[0] if len(tasks) == 1 else found)
+
+
+def _lists(request: HttpRequest, found: Family, ids: Sequence[uuid.UUID]) -> QuerySet[DeviceList]:
+    """One's own lists of these ids, for tasks of this family, with their tasks."""
+    lists = DeviceList.objects.filter(author=request.user, rerun_of__family=found, pk__in=ids)
+    return lists.select_related("rerun_of__application").order_by("rerun_of_id")
 
 
 def rerun_of(found: Family, request: HttpRequest) -> dict[str, Any]:

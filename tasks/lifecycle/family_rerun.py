@@ -107,8 +107,9 @@ def compose_rerun(
 
 
 def _tasks(family: Family) -> list[Task]:
-    """Newest first."""
-    return list(Task.objects.filter(family=family).select_related("application", "profile").order_by("-pk"))
+    """Newest first, with what the choice needs of them."""
+    needed = ("state", "counts", "expected", "listed", "target_type", "rerun_of_id", "results_pruned_at")
+    return list(Task.objects.filter(family=family).only(*needed).order_by("-pk"))
 
 
 def _why_not(tasks: Sequence[Task], outcome: Outcome) -> str:

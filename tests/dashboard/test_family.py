@@ -207,6 +207,26 @@ def test_a_rerun_over_all_tasks_is_counted_reviewed_and_sent_once(desk: Client, 
     )
 
 
+def test_a_review_of_many_tasks_costs_as_many_queries_as_one_of_two(
+    desk: Client, family: Family, site_app: Application, operator: User
+) -> None:
+    asked = []
+    for many in (0, 40):
+        for _ in range(many):
+            task = TaskFactory(
+                application=site_app,
+                author=operator,
+                family=family,
+                state=State.COMPLETE,
+                counts={"FAILED": 1},
+            )
+            ResultFactory(task=task, status="FAILED")
+        with CaptureQueriesContext(connection) as queries:
+            assert f"{many + 2} tasks" in words(choose(desk, family, "failed"))
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+
+
 def test_the_choice_counts_along(desk: Client, family: Family) -> None:
     asked = {"chosen": "1", "outcome": ["failed", "timed-out"]}
     fragment = desk.get(f"/families/{family.pk}/rerun/", asked, HTTP_HX_REQUEST="true")
