@@ -40,6 +40,12 @@ RESULTS: tuple[Column, ...] = (
     Column("delivered_utc", "delivered_at"),
     Column("finished_utc", "finished_at"),
 )
+FAMILY_RESULTS: tuple[Column, ...] = (
+    Column("task", "task_id"),
+    Column("task_name", "task__name"),
+    Column("parameters", "task__paras"),
+    *RESULTS,
+)
 TASKS: tuple[Column, ...] = (
     Column("id", "id"),
     Column("name", "name"),

@@ -136,7 +136,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("MUSTER_PORT", "8000", "Port of the web process (`manage.py up --port`).", port),
     Variable("MUSTER_SANDBOX_PORT", "8743", "Port of the sandbox (`manage.py up --sandbox-port`).", port),
     Variable("MUSTER_WORKERS", "2", "Jobs the worker runs at the same time.", whole),
-    Variable("MUSTER_MOST_DEVICES", "1000000", "Device ids one task may list.", whole),
+    Variable("MUSTER_MOST_DEVICES", "1000000", "Device ids one list may hold.", whole),
+    Variable("MUSTER_FAMILY_DEVICES", "30000", "Device ids in one task: a longer list becomes several, a family. "
+             "The platform's own limit is not documented; its successor's is 30,000.", whole),
     Variable("MUSTER_PRUNE", "0", "1 has beat delete what is past its age, an hour's share every hour.", flag),
     Variable("MUSTER_KEEP_BODIES_DAYS", "30", "Age at which raw bodies of callbacks are pruned; 0 keeps them for ever.",
              days),

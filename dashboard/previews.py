@@ -15,10 +15,12 @@ from dashboard.changes import Change, changes, of_devices
 from dashboard.curl import CALLBACK_URL, curl
 from dashboard.forms.compose import ComposeForm
 from dashboard.forms.repeat import posted
+from dashboard.forms.values import Plan, plan_of
 from dashboard.request_text import readable
 from tasks import lifecycle
 from tasks.catalogue import is_dangerous
 from tasks.lifecycle import budget, queue
+from tasks.lifecycle.families import numbered, requests_of
 from tasks.models import Application, DeviceList, Task
 from tasks.platform import wire
 from tasks.reach import Reach
@@ -43,7 +45,10 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is known before a task is sent. ``reach`` is None as long as the target is not complete."""
+    """What is known before a task is sent. ``reach`` is None as long as the target is not complete.
+
+    Where it becomes several tasks ``plan`` says which; the request shown is the first one's.
+    """
 
     form: ComposeForm
     application: Application | None
@@ -51,6 +56,7 @@ class Outlook:
     kept: DeviceList | None
     reach: Reach | None
     concerns: list[Concern]
+    plan: Plan | None = None
 
 
 def outlook_of(form: ComposeForm) -> Outlook:
@@ -61,7 +67,7 @@ def outlook_of(form: ComposeForm) -> Outlook:
     application = checked.cleaned_data.get("application")
     kept = checked.devices.kept if checked.chosen_target == TargetType.DEVICE_LIST else None
     if application is None or not all(request["param"].get(name) for name in MEMBERS[checked.chosen_target]):
-        return Outlook(checked, application, request, kept, None, [])
+        return Outlook(checked, application, request, kept, None, [], plan_of(checked))
     reach = reach_of(application, request["param"], kept)
     command = request["param"].get("command", {})
     facts = Facts(
@@ -76,25 +82,31 @@ def outlook_of(form: ComposeForm) -> Outlook:
             checked.chosen_profile, command.get("serviceId", ""), command.get("method", "")
         ),
     )
-    return Outlook(checked, application, request, kept, reach, concerns(facts))
+    return Outlook(checked, application, request, kept, reach, concerns(facts), plan_of(checked))
 
 
 def preview_of(form: ComposeForm, outlook: Outlook | None = None) -> dict[str, Any]:
     """The request as it stands, pretty-printed, with a long device list cut short; and all that goes with it."""
     outlook = outlook or outlook_of(form)
     checked, application = outlook.form, outlook.application
-    param = outlook.request["param"]
-    ids = param.get("deviceList") or []
-    if (unseen := checked.devices.count - len(ids)) > 0 and ids:
+    request, plan = outlook.request, outlook.plan
+    param = request["param"]
+    devices = plan.first if plan else checked.devices.count
+    ids = (param.get("deviceList") or [])[:devices]
+    if plan:
+        request = request | {"taskName": numbered(request["taskName"], 1, plan.tasks)}
+        param = param | {"deviceList": ids}
+    if (unseen := devices - len(ids)) > 0 and ids:
         param = param | {"deviceList": [*ids, f"… and {unseen:,} more"]}
     if checked.cleaned_data.get("callback"):
         param = param | {"callbackUrl": lifecycle.callback_url("SECRET").replace("SECRET", "…")}
-    shown = {"appId": application.app_id if application else "…"} | outlook.request | {"param": param}
+    shown = {"appId": application.app_id if application else "…"} | request | {"param": param}
     body = _body(checked, whole=not _is_long(outlook)) if checked.is_valid() else None
     origin = _origin(outlook)
     return {
         "preview": json.dumps(json.loads(wire.dumps(shown)), ensure_ascii=False, indent=2),
-        "previewed_devices": checked.devices.count if ids else 0,
+        "plan": plan,
+        "previewed_devices": devices if ids else 0,
         "reach": outlook.reach,
         "concerns": outlook.concerns,
         "timeout": outlook.request.get("timeout"),
@@ -107,19 +119,24 @@ def preview_of(form: ComposeForm, outlook: Outlook | None = None) -> dict[str, A
 
 
 def whole_request(outlook: Outlook) -> str:
-    """The body as it will be sent, all device ids in it, with a variable in the place of its secret address."""
-    return wire.dumps(_body(outlook.form, whole=True))
+    """The body as it will be sent, all device ids in it, a variable for its secret address; the first of several."""
+    form = outlook.form
+    first = requests_of(form.request(whole=True), form.values.sets)[0]
+    return wire.dumps(_sent(form, first))
 
 
 def _body(form: ComposeForm, *, whole: bool) -> dict[str, Any]:
     """The body of a valid form, of a list with its first ids or the ``whole``."""
+    return _sent(form, form.request(whole=whole))
+
+
+def _sent(form: ComposeForm, request: Mapping[str, Any]) -> dict[str, Any]:
     url = CALLBACK_URL if form.cleaned_data["callback"] else ""
-    application = form.cleaned_data["application"]
-    return lifecycle.request_of(application, form.request(whole=whole), callback_url=url)
+    return lifecycle.request_of(form.cleaned_data["application"], request, callback_url=url)
 
 
 def _is_long(outlook: Outlook) -> bool:
-    return outlook.kept is not None and outlook.form.devices.count > INLINE
+    return outlook.kept is not None and (outlook.form.devices.count > INLINE or outlook.plan is not None)
 
 
 def _origin(outlook: Outlook) -> Task | None:
@@ -142,7 +159,7 @@ def _limits(outlook: Outlook, body: Mapping[str, Any] | None) -> list[Limit]:
     found = [Limit("Name", f"{name:,} of {wire.NAME_MAX} characters")]
     if outlook.kept:
         found.append(Limit("Devices", f"{outlook.form.devices.count:,} of {settings.MOST_DEVICES:,}"))
-    if body is not None:
+    if body is not None and outlook.plan is None:
         found.append(Limit("Request", filesizeformat(_size(outlook, body)), "no limit is documented"))
     if application is None:
         return found

@@ -31,6 +31,7 @@ CRASH_AT = ENV["MUSTER_CRASH_AT"]
 # What one task may be
 
 MOST_DEVICES = ENV["MUSTER_MOST_DEVICES"]
+FAMILY_DEVICES = ENV["MUSTER_FAMILY_DEVICES"]
 
 # How long what is kept; None is for ever
 

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from tasks import lifecycle
+from tasks.lifecycle.values import with_values
 from tasks.platform import jsontext, wire
 from tasks.profiles import values
 from tasks.targets import MEMBERS, TargetType
@@ -54,7 +55,7 @@ class ComposeForm(ShapedFields):
     def _check_free(self, paras: dict[str, Any] | None) -> None:
         """Free JSON is checked against the profile as its fields would be, all problems at once."""
         if self.command and self.is_free and "paras" not in self.errors:
-            found = values.check_paras(self.command, paras or {})
+            found = values.check_paras(self.command, with_values(paras, self.values.first))
             for name, problem in found.items():
                 self.add_error("paras", f"{name} {problem}.")
 
@@ -68,6 +69,13 @@ class ComposeForm(ShapedFields):
         """Take what this post brought of device ids."""
         if self.devices.parsed is None:
             read_posted(self.devices, self.data, self.files)
+        self.values.read()
+
+    def full_clean(self) -> None:
+        """The devices first: values that come with them take the place of fields."""
+        if self.is_bound and self.chosen_target == TargetType.DEVICE_LIST:
+            self.read_devices()
+        super().full_clean()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -77,8 +85,9 @@ class ComposeForm(ShapedFields):
             cleaned["name"] = self.proposed_name
         self._check_free(cleaned.get("paras"))
         if self.chosen_target == TargetType.DEVICE_LIST:
-            self.read_devices()
-            if self.devices.problem:
+            if self.values.problem:
+                self.add_error("values_text", self.values.problem)
+            elif self.devices.problem:
                 self.add_error("device_ids", self.devices.problem)
         if cleaned.get("application"):
             for found in lifecycle.check(cleaned["application"], self.request()):
@@ -109,7 +118,8 @@ class ComposeForm(ShapedFields):
     def request(self, *, whole: bool = False) -> dict[str, Any]:
         """What was asked for so far, as a create request without appId and callbackUrl; only what applies.
 
-        Of the device ids it holds the first ones, unless it is to be the ``whole``: there may be a million.
+        Of the device ids it holds the first ones, with their values, unless it is to be the ``whole``: there may be a
+        million. The whole has what is the same for all devices; what differs is in ``values.sets``.
         """
         cleaned = self.cleaned_data
         sources = {
@@ -125,7 +135,7 @@ class ComposeForm(ShapedFields):
         command = {
             "serviceId": cleaned.get("service_id"),
             "method": cleaned.get("method"),
-            "paras": self._paras(),
+            "paras": self._paras() if whole else with_values(self._paras(), self.values.first) or None,
         }
         param |= {"command": _given(command)}
         param |= {"maxRetransmit": cleaned.get("max_retransmit"), "groupTag": cleaned.get("group_tag")}

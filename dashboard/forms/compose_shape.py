@@ -25,6 +25,7 @@ from .given_devices import GivenDevices
 from .known_targets import KnownKind, kinds_of, with_kind
 from .locks import locks_of, show_locked
 from .source import FIELDS, Source
+from .values import GivenValues
 
 MOST_CARRIED = 200
 
@@ -69,6 +70,7 @@ class ShapedFields(ComposeFields):
             self.fields["device_location"].widget.attrs["list"] = "target-locations"
         self._shape_groups()
         self._shape_command()
+        self.values = GivenValues(self)
         if self.locks:
             show_locked(self, self.locks.fields)
 

@@ -34,7 +34,7 @@ class DevicesForm(Protocol):
 def pressed(form: DevicesForm, posted: QueryDict) -> dict[str, Any]:
     """The values that change: by a button, or because ids were typed or a file was chosen."""
     devices = form.devices
-    if "forget_devices" in posted:
+    if "forget_devices" in posted or "forget_values" in posted:
         return {"device_list": "", "device_ids": "", "devices_from": IDS}
     if "edit_devices" in posted and devices.kept:
         return {"device_list": "", "device_ids": devices.kept.text, "devices_from": IDS}

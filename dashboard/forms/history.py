@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dashboard.finding import Wanted, filtered
-from tasks.models import Application, Task
+from tasks.models import Application, Family, Task
 from tasks.platform import wire
 from tasks.states import FINAL, MEANING, State
 from tasks.targets import TargetType
@@ -53,6 +53,7 @@ class HistoryFilter(forms.Form):
     )
     since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    family = forms.ModelChoiceField(Family.objects.all(), required=False, widget=forms.HiddenInput)
     failures = forms.BooleanField(label="with failed devices", required=False)
 
     def clean(self) -> dict[str, Any]:
@@ -68,7 +69,7 @@ class HistoryFilter(forms.Form):
         self.is_valid()
         given = self.cleaned_data
         exact: dict[str, list[Any]] = {}
-        for name in ("application", "author", "target_type", "method"):
+        for name in ("family", "application", "author", "target_type", "method"):
             if value := given.get(name):
                 exact[name] = [getattr(value, "pk", value)]
         if state := given.get("state"):

@@ -72,6 +72,8 @@ def show(
     parts = PARTS.get(asked or "", ())
     if asked == "what-part" and form.chosen_target == TargetType.DEVICE_TYPE:
         parts = (*parts, "_where-part.html")  # the profile fills in the type
+    if asked == "what-part" and (form.values.kept or form.values.parsed or "forget_values" in request.POST):
+        parts = (*parts, "_where-part.html")  # the table's devices take the place of others
     if asked in ("what-part", "command-part") and form.chosen_target == TargetType.DEVICE_LIST:
         parts = (*parts, "_doubts.html")  # which devices know the command
     context = {"form": form, "saved": saved or Saved(), "parts": parts} | preview_of(form)
@@ -96,6 +98,8 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
     reading = ComposeForm(request.POST, request.FILES, user=request.user)
     if reading.chosen_target == TargetType.DEVICE_LIST:
         values |= pressed(reading, request.POST)
+        if reading.values.parsed or reading.values.kept:
+            values["values_text"] = reading.values.typed if reading.values.parsed else ""
     problem = ""
     if "recent" in request.POST:
         values |= recent.values_of(request.user, request.POST["recent"])
@@ -109,6 +113,7 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
             problem = f"Fields cannot hold this: {refusal}."
     form = ComposeForm(user=request.user, initial=values, tags=rows)
     form.devices.parsed = reading.devices.parsed
+    form.values.parsed = reading.values.parsed
     form.source.problem = reading.source.problem
     form.json_problem = problem
     return form
@@ -124,6 +129,8 @@ def _review(request: HttpRequest) -> HttpResponse:
     if form.devices.kept and form.chosen_target == TargetType.DEVICE_LIST:
         values["device_list"] = str(form.devices.kept.pk)
         values.pop("device_ids", None)
+        if form.values.kept:
+            values.pop("values_text", None)
     if is_good and "review" in request.POST:
         values["name"] = form.cleaned_data["name"]
     saved = keep(request.POST, request.user, values)

@@ -17,6 +17,7 @@ from dashboard.previews import outlook_of, preview_of, whole_request
 from dashboard.saving import of_draft
 from dashboard.views.compose import compose_permission, show
 from tasks import lifecycle
+from tasks.lifecycle.families import page_of, sent_under
 from tasks.models import Application, Draft, Task
 from tasks.reach import Reach
 from tasks.targets import TargetType
@@ -34,9 +35,9 @@ def preview(request: HttpRequest) -> HttpResponse:
 @compose_permission
 @require_http_methods(["GET", "POST"])
 def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
-    """What will happen, before it does. Sending the same draft twice makes one task."""
-    if task := Task.objects.filter(compose_key=draft_id, author=request.user).first():
-        return redirect(task)
+    """What will happen, before it does. Sending the same draft twice makes its tasks once."""
+    if sent := sent_under(draft_id, request.user):
+        return redirect(page_of(sent))
     draft = get_object_or_404(Draft, pk=draft_id, author=request.user)
     form = ComposeForm(as_posted(draft.values), user=request.user)
     if not form.is_valid():
@@ -55,10 +56,11 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     if request.method == "POST" and not (mistyped or unread or is_stale):
         copied = form.cleaned_data.get("copied_from")
         try:
-            task = lifecycle.compose(
+            tasks = lifecycle.compose_family(
                 application,
                 request.user,
                 form.request(whole=True),
+                sets=form.values.sets,
                 callback=form.cleaned_data["callback"],
                 profile=form.chosen_profile,
                 priority=form.cleaned_data.get("priority") or 0,
@@ -74,7 +76,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
             return show(request, form, of_draft(draft, request.user), status=422)
         else:
             draft.delete()
-            return redirect(task)
+            return redirect(page_of(tasks))
     context = {
         "form": form,
         "draft": draft,

@@ -22,6 +22,7 @@ from tasks import clock
 from tasks.lifecycle import evidence, queue
 from tasks.models import Task
 from tasks.platform.errors import look_up
+from tasks.platform.pushes import FINAL_STATUSES
 from tasks.states import MEANING, State
 
 PACES: tuple[float, ...] = (1, 2, 5, 15)
@@ -128,10 +129,14 @@ def pictures_of(found: Task) -> dict[str, Any]:
 
 
 def shares_of(found: Task) -> dict[str, Any]:
+    return shares_in(found.counts, found.expected)
+
+
+def shares_in(counted: dict[str, int], expected: int | None) -> dict[str, Any]:
     """Every status that a device has, with its segment of the bar, and the number of devices."""
-    known = sum(found.counts.values())
-    total = max(found.expected or 0, known)
-    counts = found.counts | {"": found.counts.get("", 0) + total - known}
+    known = sum(counted.values())
+    total = max(expected or 0, known)
+    counts = counted | {"": counted.get("", 0) + total - known}
     others = sorted(status for status in counts if status not in STATUS_WORDS)
     shares = [
         Share(status, *words_of(status), counts[status])
@@ -142,7 +147,7 @@ def shares_of(found: Task) -> dict[str, Any]:
     return {
         "shares": list(zip(shares, segments, strict=True)),
         "total": total,
-        "answered": found.answered,
+        "answered": sum(counted.get(status, 0) for status in FINAL_STATUSES),
     }
 
 

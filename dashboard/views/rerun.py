@@ -35,7 +35,7 @@ def choose(request: HttpRequest, task_id: int) -> HttpResponse:
             outcomes: list[Outcome] = []
             ids = rerun.devices_among(found, ResultFilter(request.GET).apply(found.results.all()))
         else:
-            outcomes = _outcomes(request.POST.getlist("outcome"))
+            outcomes = outcomes_in(request.POST.getlist("outcome"))
             ids = rerun.devices_with(found, outcomes)
     except NotOffered as refusal:
         messages.error(request, f"Nothing was composed. {refusal}")
@@ -56,14 +56,14 @@ def choose(request: HttpRequest, task_id: int) -> HttpResponse:
 def reruns_of(found: Task, request: HttpRequest) -> dict[str, Any]:
     """What a task's page says of reruns: its own origin, its reruns, and the choice."""
     choices = rerun.choices(found)
-    asked = _outcomes(request.GET.getlist("outcome"))
+    asked = outcomes_in(request.GET.getlist("outcome"))
     offered = [choice for choice in choices if not choice.refusal]
     chosen = (
         [choice for choice in offered if choice.outcome in asked] if "chosen" in request.GET else offered[:1]
     )
     return {
         "rerun_choices": [(choice, choice in chosen) for choice in choices],
-        "rerun_label": _label(chosen),
+        "rerun_label": label_of(chosen),
         "rerun_refusal": "" if offered else _why_none(choices),
         "reruns": found.reruns.order_by("pk")[:MANY],
     }
@@ -80,7 +80,7 @@ def _draft(found: Task, kept: DeviceList, request: HttpRequest) -> Draft:
     return Draft.objects.create(author=request.user, values={name: data.getlist(name) for name in data})
 
 
-def _outcomes(given: Sequence[str]) -> list[Outcome]:
+def outcomes_in(given: Sequence[str]) -> list[Outcome]:
     return [outcome for outcome in Outcome if outcome in given]
 
 
@@ -94,7 +94,7 @@ PHRASES: dict[Outcome, str] = {
 }
 
 
-def _label(chosen: Sequence[rerun.Choice]) -> str:
+def label_of(chosen: Sequence[rerun.Choice]) -> str:
     """What the button says; empty when nothing is chosen."""
     count = sum(choice.count for choice in chosen)
     devices = "device" if count == 1 else "devices"

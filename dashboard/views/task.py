@@ -26,7 +26,9 @@ from tasks.platform.errors import look_up
 @require_safe
 def task(request: HttpRequest, task_id: int) -> HttpResponse:
     """The whole page."""
-    found = get_object_or_404(Task.objects.select_related("application", "author", "profile"), pk=task_id)
+    found = get_object_or_404(
+        Task.objects.select_related("application", "author", "profile", "family"), pk=task_id
+    )
     context = (
         progress_of(found)
         | pictures_of(found)

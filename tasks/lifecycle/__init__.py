@@ -7,6 +7,7 @@ from .cancel import cancel
 from .compose import Invalid, callback_url, check, compose, request_of
 from .evidence import NotSettled, abandon, confirm, resubmit
 from .evidence import seek as seek_evidence
+from .families import cancel_family, compose_family
 from .lineage import AlreadyRerun, Lineage, Outcome
 from .prune import prune
 from .receive import Arrival, receive, revoke
@@ -28,8 +29,10 @@ __all__ = [
     "abandon",
     "callback_url",
     "cancel",
+    "cancel_family",
     "check",
     "compose",
+    "compose_family",
     "confirm",
     "prune",
     "receive",

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from tasks import clock
 from tasks.bells import ring
-from tasks.models import Application, Profile, Task, TemplateVersion
+from tasks.models import Application, Family, Profile, Task, TemplateVersion
 from tasks.platform import wire
 from tasks.platform.wire import Problem
 from tasks.states import State
@@ -42,12 +42,14 @@ def compose(
     copied_from: Task | None = None,
     rerun: Lineage | None = None,
     template: TemplateVersion | None = None,
+    family: Family | None = None,
     key: uuid.UUID | None = None,
 ) -> Task:
     """Queue a task for ``request``, a create request of the API page without ``appId`` and ``callbackUrl``.
 
     Checks everything, removes duplicate device ids, builds and stores the body that will be sent byte for
     byte, and rings for a worker after commit. ``key`` makes it idempotent: the same key gives the same task.
+    A rerun joins the family of its parent. What one list asks for may be several tasks: see ``compose_family``.
     Raises ``Invalid`` with all problems at once, and ``AlreadyRerun`` when ``rerun`` does not know the newest one.
     """
     if problems := check(application, request):
@@ -66,6 +68,7 @@ def compose(
         rerun_outcomes=list(rerun.outcomes) if rerun else [],
         rerun_filter=rerun.filter if rerun else "",
         template=template,
+        family=family,
         compose_key=key,
         name=body["taskName"],
         target_type=param["type"],
@@ -91,7 +94,7 @@ def compose(
     try:
         with transaction.atomic():
             if rerun:
-                rerun.confirm()
+                task.family = rerun.confirm()
             transitions.begin(task, _story(rerun), actor=author, body=wire.dumps(body))
             transaction.on_commit(lambda: ring("submit", task.pk))
     except (IntegrityError, AlreadyRerun):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tasks.models import Task
+from tasks.models import Family, Task
 
 
 class Outcome(StrEnum):
@@ -58,11 +58,19 @@ class Lineage:
         reruns = self.parent.reruns.select_related("author").order_by("-id")[:MANY]
         return [rerun for rerun in reruns if self._overlaps(rerun)]
 
-    def confirm(self) -> None:
-        """Hold the parent and look for reruns that are not known; call in the transaction that adds this one."""
-        Task.objects.select_for_update().only("pk").get(pk=self.parent.pk)
+    def confirm(self) -> Family:
+        """Hold the parent and look for reruns that are not known; the family that the rerun belongs to.
+
+        Call in the transaction that adds this one.
+        """
+        held = Task.objects.select_for_update().only("name", "author_id", "family_id").get(pk=self.parent.pk)
         if self.known is not None and any(rerun.pk > self.known for rerun in self.earlier()):
             raise AlreadyRerun
+        if held.family_id is None:
+            family = Family.objects.create(name=held.name, author_id=held.author_id)
+            Task.objects.filter(pk=held.pk).update(family=family)
+            return family
+        return Family.objects.get(pk=held.family_id)
 
     def _overlaps(self, rerun: Task) -> bool:
         by_outcome = bool(rerun.rerun_outcomes and self.outcomes)

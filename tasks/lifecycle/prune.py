@@ -19,7 +19,7 @@ from django.db import models, router, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from tasks import clock
-from tasks.models import Callback, DeviceList, Draft, Result, Tally, Task
+from tasks.models import Callback, DeviceList, Draft, Family, Result, Tally, Task, ValueTable
 from tasks.states import FINAL
 
 CHUNK = 100
@@ -157,7 +157,12 @@ def _delete_tasks(ids: list[int]) -> int:
                 rows.update(**{name: None})
             elif relation.on_delete is models.CASCADE:
                 _delete(rows)
-        return _delete(Task.objects.filter(pk__in=final))
+        families = Family.objects.filter(tasks__in=final).order_by().values_list("pk", flat=True).distinct()
+        of_them = list(families)
+        deleted = _delete(Task.objects.filter(pk__in=final))
+        others = Task.objects.filter(family=OuterRef("pk"))
+        _delete(Family.objects.filter(~Exists(others), pk__in=of_them))
+        return deleted
 
 
 def _drafts(before: dt.datetime) -> Iterator[Chunk]:
@@ -170,7 +175,14 @@ def _drafts(before: dt.datetime) -> Iterator[Chunk]:
     for page in _pages(DeviceList.objects.filter(templates=None, list_version=None), "created_at", before):
         for _, pk in page:
             if str(pk) not in named:
-                yield Chunk(1, partial(_delete, DeviceList.objects.filter(pk=pk)))
+                yield Chunk(1, partial(_delete_list, pk))
+
+
+def _delete_list(pk: Any) -> int:
+    """A list of devices, with the values that were given for them."""
+    with transaction.atomic():
+        _delete(ValueTable.objects.filter(pk=pk))
+        return _delete(DeviceList.objects.filter(pk=pk))
 
 
 BODIES = Kind("bodies", "raw callback bodies", "KEEP_BODIES", _bodies)

@@ -62,7 +62,7 @@ class NotOffered(Exception):
 
 def choices(task: Task) -> list[Choice]:
     """Every outcome with its count, in the order of ``Outcome``."""
-    return [Choice(outcome, _count(task, outcome), _refusal(task, outcome)) for outcome in Outcome]
+    return [Choice(outcome, count_of(task, outcome), refusal_of(task, outcome)) for outcome in Outcome]
 
 
 def devices_with(task: Task, outcomes: Iterable[Outcome]) -> list[str]:
@@ -71,14 +71,14 @@ def devices_with(task: Task, outcomes: Iterable[Outcome]) -> list[str]:
     if not outcomes:
         raise NotOffered("Choose what became of the devices that are to be commanded again.")
     for outcome in outcomes:
-        if refusal := _refusal(task, outcome):
+        if refusal := refusal_of(task, outcome):
             raise NotOffered(refusal)
     if Outcome.NOT_DISPATCHED in outcomes:
-        return _bounded(_request(task)["param"]["deviceList"])
+        return bounded(_request(task)["param"]["deviceList"])
     if Outcome.NO_ANSWER in outcomes:
         list_devices(task.pk)  # a task that nothing was ever heard of has no rows yet
         task.refresh_from_db(fields=["counts", "listed"])
-    return _chosen(task.results.filter(status__in=_statuses(task, outcomes)))
+    return _chosen(task.results.filter(status__in=statuses_of(task, outcomes)))
 
 
 def devices_among(task: Task, results: QuerySet[Result]) -> list[str]:
@@ -110,7 +110,7 @@ def _request(task: Task) -> dict[str, Any]:
     return json.loads(task.request_body)
 
 
-def _refusal(task: Task, outcome: Outcome) -> str:
+def refusal_of(task: Task, outcome: Outcome) -> str:
     if outcome == Outcome.NOT_DISPATCHED:
         return _not_dispatched_refusal(task)
     if task.results_pruned_at:
@@ -120,7 +120,7 @@ def _refusal(task: Task, outcome: Outcome) -> str:
             return "Nothing was sent: its devices are those not dispatched."
         if task.state in OPEN:
             return OPEN[State(task.state)]
-    return "" if _count(task, outcome) else f"No device is {WORDS[outcome]}."
+    return "" if count_of(task, outcome) else f"No device is {WORDS[outcome]}."
 
 
 def _not_dispatched_refusal(task: Task) -> str:
@@ -136,18 +136,18 @@ def _not_dispatched_refusal(task: Task) -> str:
 BEFORE_KNOWN = frozenset({State.QUEUED, State.SUBMITTING, State.UNCONFIRMED, State.ABANDONED})
 
 
-def _count(task: Task, outcome: Outcome) -> int:
+def count_of(task: Task, outcome: Outcome) -> int:
     if outcome == Outcome.NOT_DISPATCHED:
         return (task.expected or 0) if task.state in NEVER_SENT else 0
     if outcome == Outcome.NO_ANSWER:
         if task.state in NEVER_SENT:
             return 0
-        counted = sum(task.counts.get(status, 0) for status in _statuses(task, [outcome]))
+        counted = sum(task.counts.get(status, 0) for status in statuses_of(task, [outcome]))
         return counted or ((task.expected or 0) if not task.listed else 0)
     return task.counts.get(STATUSES[outcome], 0)
 
 
-def _statuses(task: Task, outcomes: Iterable[Outcome]) -> list[str]:
+def statuses_of(task: Task, outcomes: Iterable[Outcome]) -> list[str]:
     """The statuses that mean ``outcomes``; whatever is not final is no answer."""
     statuses = [STATUSES[outcome] for outcome in outcomes if outcome in STATUSES]
     if Outcome.NO_ANSWER in outcomes:
@@ -158,10 +158,10 @@ def _statuses(task: Task, outcomes: Iterable[Outcome]) -> list[str]:
 def _chosen(results: QuerySet[Result]) -> list[str]:
     """Each device once, in the order in which the index has them; those that are not on the task's list never."""
     ids = results.filter(unexpected=False).order_by().values_list("device_id", flat=True)
-    return _bounded(ids.iterator(chunk_size=10_000))
+    return bounded(ids.iterator(chunk_size=10_000))
 
 
-def _bounded(ids: Iterable[str]) -> list[str]:
+def bounded(ids: Iterable[str]) -> list[str]:
     """Memory is bounded by what one task may list."""
     found: dict[str, None] = {}
     for device_id in ids:

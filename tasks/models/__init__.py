@@ -5,6 +5,7 @@ from .call import Call
 from .callback import Callback
 from .catalogue import Danger, Profile, ProfileVersion
 from .draft import DeviceList, Draft, Overtaken
+from .family import Family
 from .fleet import Census, Device, Group, Membership, Sync
 from .heartbeat import Heartbeat
 from .history import Attempt, Transition
@@ -14,6 +15,7 @@ from .result import Result
 from .tally import Tally
 from .task import Task
 from .template import Template, TemplateVersion
+from .values import ValueTable
 
 __all__ = [
     "Application",
@@ -25,6 +27,7 @@ __all__ = [
     "Device",
     "DeviceList",
     "Draft",
+    "Family",
     "Group",
     "Heartbeat",
     "ListVersion",
@@ -41,4 +44,5 @@ __all__ = [
     "Template",
     "TemplateVersion",
     "Transition",
+    "ValueTable",
 ]

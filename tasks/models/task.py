@@ -22,6 +22,7 @@ from tasks.targets import LABELS, TargetType
 
 from .application import Application
 from .catalogue import Profile
+from .family import Family
 
 ASKED_ABOUT = (State.RUNNING, State.COMPLETE, State.TIMED_OUT)
 
@@ -54,7 +55,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """What a list of tasks shows: not what grows, nothing to decrypt, no JSON but the counts."""
         return self.select_related("application", "author").only(
             "name", "state", "reason", "deferrals", "method", "service_id", "target_type", "expected", "counts",
-            "created_at", "application__name", "author__username",
+            "created_at", "family_id", "application__name", "author__username",
         )  # fmt: skip
 
 
@@ -89,6 +90,9 @@ class Task(models.Model):
         related_name="tasks",
         db_index=False,
         help_text="What it was composed from.",
+    )
+    family = models.ForeignKey(
+        Family, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks", db_index=False
     )
     compose_key = models.UUIDField(null=True, blank=True, unique=True, editable=False)
 
@@ -213,6 +217,9 @@ class Task(models.Model):
             ),
             models.Index(  # the queue of an application
                 fields=["application", "-priority", "id"], name="task_queue", condition=Q(state=State.QUEUED)
+            ),
+            models.Index(  # history and the family's page, by family
+                fields=["family", "-id"], name="task_by_family", condition=Q(family__isnull=False)
             ),
             models.Index(fields=["platform_task_id"], name="task_by_task_id"),  # history, by taskID
             models.Index(  # the sweep: whom to ask about

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.readiness import Check
-from tasks.models import Application, Draft, Profile, Sync, Task
+from tasks.models import Application, Draft, Family, Profile, Sync, Task
 from tests.factories import ResultFactory, make_list, make_template
 
 from .conftest import ROLES
@@ -62,6 +62,12 @@ GET_MATRIX: dict[str, tuple[Any, ...]] = {
     "results-columns": (LOGIN, 403, 405, 405, 405, 405),
     "answer": READERS,
     "rerun": COMPOSERS,
+    "family": READERS,
+    "family-cancel": (LOGIN, 403, 405, 403, 405, 405),
+    "family-rerun": COMPOSERS,
+    "family-rerun-review": (LOGIN, 403, 405, 403, 405, 405),
+    "family-csv": READERS,
+    "family-jsonl": READERS,
     "device": READERS,
     "results-csv": READERS,
     "results-jsonl": READERS,
@@ -124,6 +130,12 @@ POST_MATRIX: dict[str, tuple[Any, ...]] = {
     "results-columns": (LOGIN, 403, 302, 302, 302, 302),
     "answer": (LOGIN, 403, 405, 405, 405, 405),
     "rerun": (LOGIN, 403, 302, 403, 302, 302),
+    "family": (LOGIN, 403, 405, 405, 405, 405),
+    "family-cancel": (LOGIN, 403, 302, 403, 302, 302),
+    "family-rerun": (LOGIN, 403, 302, 403, 302, 302),
+    "family-rerun-review": (LOGIN, 403, 302, 403, 302, 302),
+    "family-csv": (LOGIN, 403, 405, 405, 405, 405),
+    "family-jsonl": (LOGIN, 403, 405, 405, 405, 405),
     "device": (LOGIN, 403, 405, 405, 405, 405),
     "results-csv": (LOGIN, 403, 405, 405, 405, 405),
     "results-jsonl": (LOGIN, 403, 405, 405, 405, 405),
@@ -192,6 +204,7 @@ def addresses(site_app: Application, make_task: Callable[..., Task], meter: Prof
         "application_id": site_app.pk,
         "sync_id": Sync.objects.create(application=site_app).pk,
         "template_id": make_template().pk,
+        "family_id": Family.objects.create(name="Valves", author=task.author).pk,
         "draft_id": uuid.uuid4(),
         "list_id": uuid.uuid4(),
         "named_id": named.pk,
@@ -267,8 +280,18 @@ def test_the_admin_site_opens_to_auditors_for_reading_and_to_admins_for_applicat
     assert found == {path: row[column] for path, row in ADMIN_MATRIX.items()}
 
 
-PRIVATE = ("draft", "devicelist")
-KEPT = ("call", "census", "heartbeat", "listversion", "membership", "request", "tally", "templateversion")
+PRIVATE = ("draft", "devicelist", "valuetable")
+KEPT = (
+    "call",
+    "census",
+    "family",
+    "heartbeat",
+    "listversion",
+    "membership",
+    "request",
+    "tally",
+    "templateversion",
+)
 """What Muster keeps for itself; pages show what it means."""
 
 

@@ -42,6 +42,7 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
     "MUSTER_SANDBOX_PORT": [("9000", 9000), ("", 8743)],
     "MUSTER_WORKERS": [("1", 1), ("", 2)],
     "MUSTER_MOST_DEVICES": [("5", 5), ("", 1_000_000)],
+    "MUSTER_FAMILY_DEVICES": [("5", 5), ("", 30_000)],
     "MUSTER_PRUNE": [("1", True), ("0", False), ("", False)],
     "MUSTER_KEEP_BODIES_DAYS": [("7", timedelta(days=7)), ("", timedelta(days=30))],
     "MUSTER_KEEP_RESULTS_DAYS": [("90", timedelta(days=90)), ("", timedelta(days=180))],
@@ -89,6 +90,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
         (text, "must be a whole number of at least 1") for text in ("0", "-2", "two", "1.5", " ")
     ],
     "MUSTER_MOST_DEVICES": [("0", "must be a whole number of at least 1")],
+    "MUSTER_FAMILY_DEVICES": [("0", "must be a whole number of at least 1")],
     **{
         f"MUSTER_KEEP_{what}_DAYS": [
             (text, "must be a whole number of days, or 0 to keep for ever")

@@ -50,7 +50,7 @@ class Command(Door):
             self._tell(f"{len(devices):,} devices", told, options)
             return
         try:
-            new = lifecycle.compose(
+            made = lifecycle.compose_family(
                 task.application,
                 user,
                 rerun.request_for(task, devices, options["name"]),
@@ -60,7 +60,12 @@ class Command(Door):
             )
         except lifecycle.Invalid as error:
             self.refuse((problem.path, problem.message) for problem in error.problems)
-        self._tell(str(new.pk), new.summary() | {"rerun_of": task.pk} | told, options)
+        about = {"rerun_of": task.pk} | told
+        if len(made) == 1:
+            self._tell(str(made[0].pk), made[0].summary() | about, options)
+            return
+        each = {"family": made[0].family_id, "tasks": [new.summary() for new in made]}
+        self._tell("\n".join(str(new.pk) for new in made), each | about, options)
 
     def _outcomes(self, text: str) -> list[Outcome]:
         names = [name.strip() for name in text.split(",") if name.strip()]

@@ -1,4 +1,7 @@
-"""``manage.py submit FILE|-``: queue a task from a create request; the same checks and function as the form."""
+"""``manage.py submit FILE|-``: queue what a create request asks for; the same checks and function as the form.
+
+A list over the size of a family, and a table of values by device, become several tasks; their ids go out one a line.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from tasks import lifecycle
+from tasks.lifecycle import values
+from tasks.lifecycle.values import ValueSet
 from tasks.management.door import DONE, FAILED, UNCONFIRMED, WAITING, Door
-from tasks.models import Application, Task
+from tasks.models import Application, Profile, Task
 from tasks.platform import wire
+from tasks.profiles import schema
 from tasks.states import FINAL, State
 
 LOOK_SECONDS = 0.1
@@ -28,6 +34,8 @@ EXIT_CODES: dict[State, int] = {
     State.CANCELLED: FAILED,
     State.ABANDONED: UNCONFIRMED,
 }
+GRAVEST_FIRST = (FAILED, UNCONFIRMED, WAITING, DONE)
+"""Of several tasks the gravest exit code counts."""
 
 
 def seconds(text: str) -> float:
@@ -53,6 +61,14 @@ class Command(Door):
             "--until", choices=["submitted", "final"], default="final", help="what --wait waits for"
         )
         parser.add_argument("--priority", type=int, choices=[0, 1], default=0, help="1 goes before others")
+        parser.add_argument(
+            "--values",
+            metavar="CSV",
+            help="a table of values by device: a column deviceId, the others named after parameters",
+        )
+        parser.add_argument(
+            "--profile", metavar="TYPE/MANUFACTURER/MODEL", help="the profile that the values are checked by"
+        )
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -63,32 +79,82 @@ class Command(Door):
         user = self.author(options["user"])
         if options["priority"] and not user.has_perm("tasks.prioritise_task"):
             self.refuse([("--priority", f"{user.get_username()!r} may not put a task before others")])
+        profile = self._profile(options["profile"])
+        sets = self._values(options["values"], request, profile)
         try:
-            task = lifecycle.compose(
+            tasks = lifecycle.compose_family(
                 application,
                 user,
                 request,
+                sets=sets,
                 callback=not options["no_callback"],
+                profile=profile,
                 priority=options["priority"],
             )
         except lifecycle.Invalid as error:
             if options["json"]:
                 self.print_json({"errors": [{"path": p.path, "message": p.message} for p in error.problems]})
             self.refuse((problem.path, problem.message) for problem in error.problems)
-        if task.duplicates_removed:
-            self.stderr.write(f"param.deviceList: {task.duplicates_removed:,} duplicates removed")
-        if options["wait"] is None:
-            self._print(task, options)
-            return
-        task = self._wait(task, options["wait"], options["until"])
-        self._print(task, options)
-        state = State(task.state)
-        reached = options["until"] == "submitted" and state in (
-            State.RUNNING,
-            State.COMPLETE,
-            State.TIMED_OUT,
+        if removed := sum(task.duplicates_removed for task in tasks):
+            self.stderr.write(f"param.deviceList: {removed:,} duplicates removed")
+        if options["wait"] is not None:
+            tasks = self._wait(tasks, options["wait"], options["until"])
+        self._print(tasks, options)
+        if options["wait"] is not None:
+            codes = {self._code(State(task.state), options["until"]) for task in tasks}
+            sys.exit(next(code for code in GRAVEST_FIRST if code in codes))
+
+    def _code(self, state: State, until: str) -> int:
+        reached = until == "submitted" and state in (State.RUNNING, State.COMPLETE, State.TIMED_OUT)
+        return DONE if reached else EXIT_CODES[state]
+
+    def _profile(self, name: str | None) -> Profile | None:
+        if name is None:
+            return None
+        parts = dict(zip(("device_type", "manufacturer_id", "model"), name.split("/"), strict=False))
+        found = Profile.objects.filter(**parts).order_by("-pk").first() if len(parts) == 3 else None
+        if found is None:
+            known = ", ".join(
+                f"{each.device_type}/{each.manufacturer_id}/{each.model}"
+                for each in Profile.objects.all()[:20]
+            )
+            self.refuse([("--profile", f"there is no profile {name!r}; there are: {known or 'none yet'}")])
+        return found
+
+    def _values(self, file: str | None, request: Any, profile: Profile | None) -> list[ValueSet]:
+        """The sets of values in the table, checked for the command that the request names."""
+        if file is None:
+            return []
+        try:
+            text = values.decode(Path(file).read_bytes())
+        except OSError as error:
+            self.refuse([(file, f"cannot be read: {error.strerror}")])
+        except values.Unreadable as error:
+            self.refuse([(file, str(error))])
+        table = values.read(text, self._command(request, profile) if profile else None)
+        if table.problem:
+            self.refuse([(file, table.problem)])
+        if table.bad:
+            more = table.bad_count - len(table.bad)
+            found = [
+                (f"{file}:{cell.line}:{cell.column}", f"{cell.problem}: {cell.text!r}") for cell in table.bad
+            ]
+            self.refuse([*found, *([("", f"and {more:,} more cells")] if more else [])])
+        if table.unused:
+            self.stderr.write(f"{file}: not sent, because they are no parameters: {', '.join(table.unused)}")
+        return table.sets
+
+    def _command(self, request: Any, profile: Profile) -> schema.Command:
+        param = request.get("param") if isinstance(request, dict) else None
+        asked = param.get("command") if isinstance(param, dict) else None
+        service, method = (
+            (asked.get("serviceId"), asked.get("method")) if isinstance(asked, dict) else (None, None)
         )
-        sys.exit(DONE if reached else EXIT_CODES[state])
+        for each in profile.schema.services:
+            for command in each.commands:
+                if (each.id, command.name) == (service, method):
+                    return command
+        self.refuse([("--profile", f"{profile} has no command {method!r} in a service {service!r}")])
 
     def _request(self, file: str) -> Any:
         try:
@@ -101,21 +167,27 @@ class Command(Door):
             where = f"{file}:{error.line}:{error.column}" if error.line else file
             self.refuse([(where, f"this is not the JSON that can be sent: {error}")])
 
-    def _wait(self, task: Task, seconds: float, until: str) -> Task:
-        """Look until the task is submitted or final, its outcome unknown, or the time over."""
+    def _wait(self, tasks: list[Task], seconds: float, until: str) -> list[Task]:
+        """Look until every task is submitted or final, its outcome unknown, or the time over."""
         over = time.monotonic() + seconds
         while True:
-            task = Task.objects.get(pk=task.pk)
-            state = State(task.state)
-            arrived = state not in BEFORE_SUBMITTED if until == "submitted" else state in FINAL
-            if arrived or state == State.UNCONFIRMED or time.monotonic() >= over:
-                return task
+            tasks = list(Task.objects.filter(pk__in=[task.pk for task in tasks]).order_by("pk"))
+            if time.monotonic() >= over or all(_arrived(State(task.state), until) for task in tasks):
+                return tasks
             time.sleep(LOOK_SECONDS)
 
-    def _print(self, task: Task, options: dict[str, Any]) -> None:
+    def _print(self, tasks: list[Task], options: dict[str, Any]) -> None:
         if options["json"]:
-            self.print_json(task.summary())
-        elif options["wait"] is None:
-            self.stdout.write(str(task.pk))
-        else:
-            self.stdout.write(f"{task.pk} {task.state} {task.platform_task_id} {task.reason}".strip())
+            each = [task.summary() for task in tasks]
+            self.print_json(each[0] if len(each) == 1 else {"family": tasks[0].family_id, "tasks": each})
+            return
+        for task in tasks:
+            if options["wait"] is None:
+                self.stdout.write(str(task.pk))
+            else:
+                self.stdout.write(f"{task.pk} {task.state} {task.platform_task_id} {task.reason}".strip())
+
+
+def _arrived(state: State, until: str) -> bool:
+    arrived = state not in BEFORE_SUBMITTED if until == "submitted" else state in FINAL
+    return arrived or state == State.UNCONFIRMED

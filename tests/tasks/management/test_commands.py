@@ -255,9 +255,9 @@ def test_the_request_may_come_on_standard_input(manage, ready, monkeypatch):
 )
 def test_the_exit_code_tells_how_it_stands(manage, file, ready, state, until, code, monkeypatch):
     def compose(*args, **kwargs):
-        return TaskFactory(application=ready, state=state)  # as if workers had been at it
+        return [TaskFactory(application=ready, state=state)]  # as if workers had been at it
 
-    monkeypatch.setattr(lifecycle, "compose", compose)
+    monkeypatch.setattr(lifecycle, "compose_family", compose)
     left, out, _ = manage(
         "submit", file(request()), "--application", "Plant", "--wait", 0.2, "--until", until, "--json"
     )
@@ -265,6 +265,84 @@ def test_the_exit_code_tells_how_it_stands(manage, file, ready, state, until, co
     told = json.loads(out)
     assert set(told) == SUMMARY
     assert told["state"] == state
+
+
+def test_a_list_over_the_size_is_submitted_as_a_family_one_id_a_line(manage, file, ready, settings):
+    settings.FAMILY_DEVICES = 2
+    asked = file(request(param={"deviceList": ["a", "b", "c"]}))
+    code, out, _ = manage("submit", asked, "--application", "Plant")
+    tasks = list(Task.objects.order_by("pk"))
+    assert (code, out.split()) == (0, [str(task.pk) for task in tasks])
+    assert [task.expected for task in tasks] == [2, 1]
+    told = json.loads(manage("submit", asked, "--application", "Plant", "--json")[1])
+    assert set(told) == {"family", "tasks"}
+    assert [set(each) for each in told["tasks"]] == [SUMMARY] * 2
+
+
+def test_a_table_of_values_is_submitted_by_the_function_behind_the_form(manage, file, ready, tmp_path):
+    table = tmp_path / "values.csv"
+    table.write_text("deviceId,period\na,5\nb,6\nc,5\n")
+    asked = request(command={"paras": {"unit": "s"}})
+    del asked["param"]["deviceList"]
+    code, out, err = manage("submit", file(asked), "--application", "Plant", "--values", table)
+    assert (code, err) == (0, "")
+    sent = [json.loads(task.request_body)["param"] for task in Task.objects.order_by("pk")]
+    assert [(each["deviceList"], each["command"]["paras"]) for each in sent] == [
+        (["a", "c"], {"unit": "s", "period": 5}),
+        (["b"], {"unit": "s", "period": 6}),
+    ]
+    assert len(out.split()) == 2
+
+
+def test_values_are_checked_by_the_profile_and_every_bad_cell_is_named(manage, file, ready, tmp_path):
+    for name, package in packages().items():
+        (tmp_path / name).write_bytes(package)
+        manage("profile", tmp_path / name)
+    table = tmp_path / "values.csv"
+    table.write_text("deviceId,value\na,CLOSE\nb,HALF\n,OPEN\n")
+    asked = file(request(command={"serviceId": "Valve", "method": "SET_VALVE", "paras": {}}))
+    options = ("submit", asked, "--application", "Plant", "--values", table)
+    code, _, err = manage(*options, "--profile", "WaterMeter/Muster/MW100")
+    assert (code, Task.objects.count()) == (2, 0)
+    assert f"{table}:3:value: must be one of" in err
+    assert f"{table}:4:deviceId: must not be blank" in err
+    assert "there is no profile 'x'; there are: " in manage(*options, "--profile", "x")[2]
+    other = "SmartLock/Muster/LK7"
+    assert "has no command 'SET_VALVE'" in manage(*options, "--profile", other)[2]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04", "not a text file"),
+        (b"a,b\n", "The first line must name the columns"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_table_that_cannot_be_read_says_why(content, said, manage, file, ready, tmp_path):
+    table = tmp_path / "values.csv"
+    if content is not None:
+        table.write_bytes(content)
+    code, _, err = manage("submit", file(request()), "--application", "Plant", "--values", table)
+    assert (code, Task.objects.count()) == (2, 0)
+    assert said in err
+
+
+def test_of_several_tasks_the_gravest_outcome_is_the_exit_code(manage, file, ready, settings, monkeypatch):
+    settings.FAMILY_DEVICES = 1
+    asked = file(request(param={"deviceList": ["a", "b"]}))
+    made = lifecycle.compose_family
+
+    def compose(*args, **named):
+        tasks = made(*args, **named)
+        Task.objects.filter(pk=tasks[0].pk).update(state=State.COMPLETE)
+        Task.objects.filter(pk=tasks[1].pk).update(state=State.REFUSED)
+        return tasks
+
+    monkeypatch.setattr(lifecycle, "compose_family", compose)
+    code, out, _ = manage("submit", asked, "--application", "Plant", "--wait", 5)
+    assert code == FAILED
+    assert [line.split()[1] for line in out.splitlines()] == ["COMPLETE", "REFUSED"]
 
 
 # show, history, profile

@@ -1,0 +1,190 @@
+"""Values by device in the composer: read from a table, checked by the profile, shown as tasks before they are sent."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from tasks.models import Application, DeviceList, Draft, Family, Profile, Task, ValueTable
+
+from .pages import error_at, fields, text_of, words
+
+pytestmark = pytest.mark.django_db
+
+Typed = Callable[..., dict[str, Any]]
+TABLE = "deviceId,count,mode\nd-1,1,ECO\nd-2,4,FULL\nd-3,1,ECO\n"
+
+
+@pytest.fixture
+def values(typed: Typed, meter: Profile) -> Typed:
+    """A composer with a profile's command, whose devices come with their values."""
+
+    def filled(**changes: Any) -> dict[str, Any]:
+        return typed(**{"profile": meter.pk, "method": "SET", "paras": None, "device_ids": ""} | changes)
+
+    return filled
+
+
+def read(desk: Client, posted: dict[str, Any]) -> Any:
+    return desk.post("/compose/", posted | {"read_values": "1"})
+
+
+def kept(page: Any, **changes: Any) -> dict[str, Any]:
+    """What a browser posts of this page."""
+    return {name: each[-1] for name, each in fields(page).posted.items()} | changes
+
+
+def test_a_pasted_table_takes_the_place_of_devices_and_fields(desk: Client, values: Typed) -> None:
+    page = read(desk, values(values_text=TABLE))
+    said = words(page)
+    assert "2 tasks : 2 different sets of count, mode for 3 devices, from the table of values." in said
+    assert "The other parameters are the same for all devices: serial, ratio" in said
+    assert not {"para:count", "para:mode"} & fields(page).visible
+    assert "para:serial" in fields(page).visible
+    assert fields(page).value("values_text").strip() == ""
+    assert fields(page).value("device_list") == str(DeviceList.objects.get().pk)
+    assert "3 devices from the table of values" in said
+
+
+def test_the_number_of_tasks_is_said_first_with_every_set_of_values(desk: Client, values: Typed) -> None:
+    Application.objects.update(unfinished_limit=1)
+    page = read(desk, values(values_text=TABLE))
+    preview = words(page).partition("Request of the first task")[0]
+    assert "2 tasks one for each set of values 2 tasks; 1 at a time." in preview
+    assert "the last one starts 5 minutes after the first" in preview
+    assert '1 "ECO" 2 4 "FULL" 1' in preview
+    reviewed = desk.post("/compose/", kept(page, review="1"), follow=True)
+    said = words(reviewed)
+    assert said.index("2 tasks one for each set") < said.index("3 devices")
+    assert said.count("2 tasks one for each set") == 1
+    assert "count differs by device mode differs by device" in said
+    assert '"taskName": "Close the valves (1 of 2)"' in text_of(reviewed).replace("&quot;", '"')
+
+
+def test_each_set_is_sent_as_a_task_of_one_family_and_only_once(desk: Client, values: Typed) -> None:
+    page = read(desk, values(values_text=TABLE))
+    address = desk.post("/compose/", kept(page, review="1", **{"para:serial": "7"}))["Location"]
+    shown = desk.get(address)
+    sent = desk.post(address, {"typed": shown.context["word"]}, follow=True)
+    family = Family.objects.get()
+    assert sent.redirect_chain[-1][0] == family.get_absolute_url()
+    bodies = [json.loads(task.request_body) for task in Task.objects.order_by("pk")]
+    assert [
+        (body["taskName"], body["param"]["deviceList"], body["param"]["command"]["paras"]) for body in bodies
+    ] == [
+        ("Close the valves (1 of 2)", ["d-1", "d-3"], {"serial": 7, "count": 1, "mode": "ECO"}),
+        ("Close the valves (2 of 2)", ["d-2"], {"serial": 7, "count": 4, "mode": "FULL"}),
+    ]
+    preview = json.loads(shown.context["preview"])
+    assert preview["param"] | {"callbackUrl": ""} == bodies[0]["param"] | {"callbackUrl": ""}
+    assert desk.post(address, follow=True).redirect_chain[-1][0] == family.get_absolute_url()
+    assert Task.objects.count() == 2
+
+
+def test_a_csv_file_is_read_with_the_review_itself(desk: Client, values: Typed) -> None:
+    file = SimpleUploadedFile("meters.csv", TABLE.encode())
+    reviewed = desk.post("/compose/", values(review="1") | {"values_file": file}, follow=True)
+    assert "Review and send" in words(reviewed)
+    assert DeviceList.objects.get().source == "meters.csv"
+    assert "values_text" not in Draft.objects.get().values
+
+
+def test_every_bad_cell_is_named_and_the_table_goes_back_for_correction(desk: Client, values: Typed) -> None:
+    bad = "deviceId,count,mode\nd-1,99,ECO\nd-2,1,HALF\n"
+    for posted in (
+        values(values_text=bad),
+        values() | {"values_file": SimpleUploadedFile("m.csv", bad.encode())},
+    ):
+        page = read(desk, posted)
+        assert error_at(page, "values_text") == "2 cells of the table cannot be used."
+        assert "2 count 99 Must be from 1 to 10 3 mode HALF Must be one of ECO, FULL" in words(page)
+        assert fields(page).value("values_text") == bad
+        assert fields(page).value("name") == "Close the valves"
+    assert not DeviceList.objects.exists()
+    refused = desk.post("/compose/", values(values_text=bad, review="1"))
+    assert refused.status_code == 422
+    assert error_at(refused, "values_text") == "2 cells of the table cannot be used."
+    assert not Draft.objects.exists()
+
+
+def test_columns_that_are_no_parameters_are_named_and_not_sent(desk: Client, values: Typed) -> None:
+    page = read(desk, values(values_text="deviceId,count,hall\nd-1,1,A\n"))
+    assert "Not sent: column hall, which is no parameter of the command." in words(page)
+    page = read(desk, values(values_text="deviceId,hall\nd-1,A\n"))
+    assert "Besides deviceId there is only hall. Name a column after a parameter of SET: count" in words(page)
+
+
+def test_a_required_parameter_without_a_column_is_still_asked_for(desk: Client, values: Typed) -> None:
+    page = desk.post("/compose/", values(values_text="deviceId,mode\nd-1,ECO\n", review="1"))
+    assert page.status_code == 422
+    assert "required" in error_at(page, "para:count")
+    assert ValueTable.objects.get().columns == ["mode"]
+
+
+def test_values_that_were_checked_for_another_command_are_checked_again_on_request(
+    desk: Client, values: Typed
+) -> None:
+    page = read(desk, values(values_text=TABLE))
+    other = desk.post("/compose/", kept(page, method="CLOSE"))
+    assert "The values were checked for SET of Meter" in words(other)
+    refused = desk.post("/compose/", kept(other, review="1"))
+    assert refused.status_code == 422
+    assert "CLOSE has no parameters" in words(read(desk, kept(other)))
+    back = desk.post("/compose/", kept(other, method="SET"))
+    assert "2 different sets of count, mode" in words(back)
+
+
+def test_values_can_be_taken_away(desk: Client, values: Typed) -> None:
+    page = read(desk, values(values_text=TABLE))
+    page = desk.post("/compose/", kept(page, forget_values="1"))
+    assert fields(page).value("device_list") == ""
+    assert "para:count" in fields(page).visible
+
+
+def test_without_a_profile_cells_are_read_as_json_or_text(desk: Client, typed: Typed) -> None:
+    page = read(desk, typed(device_ids="", values_text="deviceId,speed\nd-1,5\nd-2,fast\n"))
+    assert '5 1 "fast" 1' in words(page)
+    assert json.loads(page.context["preview"])["param"]["command"]["paras"] == {"speed": 5}
+
+
+def test_a_list_over_the_size_says_how_many_tasks_it_becomes(
+    desk: Client, typed: Typed, settings: Any
+) -> None:
+    settings.FAMILY_DEVICES = 2
+    page = desk.post("/compose/", typed(device_ids="a\nb\nc"))
+    assert "2 tasks of at most 2 devices each" in words(page)
+    address = desk.post("/compose/", kept(page, review="1"))["Location"]
+    desk.post(address)
+    assert Family.objects.get().tasks.count() == 2
+    assert desk.post("/compose/", typed(device_ids="a\nb")).context["plan"] is None
+
+
+def test_a_list_that_would_become_too_many_tasks_is_refused(
+    desk: Client, typed: Typed, settings: Any
+) -> None:
+    settings.FAMILY_DEVICES = 1
+    ids = "\n".join(f"d-{n}" for n in range(1001))
+    page = desk.post("/compose/", typed(device_ids=ids, review="1"))
+    assert page.status_code == 422
+    assert "This would become 1,001 tasks; at most 1,000" in words(page)
+    assert not Draft.objects.exists()
+
+
+def test_a_keystroke_elsewhere_keeps_no_further_lists(desk: Client, values: Typed) -> None:
+    page = read(desk, values(values_text=TABLE))
+    posted = kept(page)
+    del posted["values_text"]
+    preview = desk.post("/compose/preview/", posted, HTTP_HX_REQUEST="true")
+    assert "2 tasks" in words(preview)
+    assert DeviceList.objects.count() == 1
+
+
+def test_somebody_elses_values_are_not_taken(
+    desk: Client, browser_of: Callable[..., Client], values: Typed
+) -> None:
+    page = read(desk, values(values_text=TABLE))
+    other = browser_of("admin").post("/compose/", kept(page))
+    assert "different sets" not in words(other)

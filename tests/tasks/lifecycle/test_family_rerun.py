@@ -1,0 +1,193 @@
+"""One rerun over a family: which devices, from which task, and never twice."""
+
+import json
+import uuid
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tasks import lifecycle
+from tasks.lifecycle import AlreadyRerun, Lineage, NotOffered, Outcome, family_rerun, rerun
+from tasks.models import Application, Family, Task
+from tasks.states import State
+from tests.factories import ApplicationFactory, ResultFactory, TaskFactory, UserFactory
+from tests.tasks.threads import at_once
+
+pytestmark = pytest.mark.django_db
+
+WORDS = {"ok": "SUCCESSFUL", "bad": "FAILED", "late": "TIMEOUT", "kept": "PENDING"}
+
+
+@pytest.fixture
+def author(db: None) -> User:
+    return UserFactory()
+
+
+@pytest.fixture
+def ours(db: None) -> Application:
+    return ApplicationFactory()
+
+
+@pytest.fixture
+def family(author: User) -> Family:
+    return Family.objects.create(name="Valves", author=author)
+
+
+def answered(
+    ours: Application, family: Family, *devices: str, state: State = State.COMPLETE, **given
+) -> Task:
+    """A task whose devices answered as their names say."""
+    statuses = [WORDS[device.partition("-")[0]] for device in devices]
+    counts = {status: statuses.count(status) for status in statuses}
+    task = TaskFactory(
+        application=ours, family=family, state=state, devices=devices, listed=True, counts=counts, **given
+    )
+    for device, status in zip(devices, statuses, strict=True):
+        ResultFactory(task=task, device_id=device, status=status)
+    return task
+
+
+def counted(family: Family) -> dict[str, int]:
+    return {each.outcome.value: each.count for each in family_rerun.offer(family).choices if each.count}
+
+
+def chosen(family: Family, *outcomes: Outcome) -> dict[int, list[str]]:
+    return {each.parent.pk: each.devices for each in family_rerun.portions(family, outcomes)}
+
+
+def listed(task: Task) -> list[str]:
+    return json.loads(task.request_body)["param"]["deviceList"]
+
+
+def again(author: User, parent: Task, outcome: Outcome, statuses: dict[str, str]) -> Task:
+    """A rerun of the parent, over already, whose devices answered so."""
+    devices = rerun.devices_with(parent, [outcome])
+    task = lifecycle.compose(
+        parent.application, author, rerun.request_for(parent, devices), rerun=Lineage(parent, (outcome,))
+    )
+    for device in devices:
+        ResultFactory(task=task, device_id=device, status=statuses[device])
+    counts = {status: list(statuses.values()).count(status) for status in set(statuses.values())}
+    Task.objects.filter(pk=task.pk).update(state=State.COMPLETE, counts=counts, listed=True)
+    return Task.objects.get(pk=task.pk)
+
+
+def test_the_devices_of_all_tasks_are_counted_and_chosen_by_their_task(ours, family):
+    one = answered(ours, family, "ok-1", "bad-1", "late-1", "kept-1")
+    two = answered(ours, family, "bad-2", "bad-3")
+    TaskFactory(application=ours, state=State.COMPLETE, counts={"FAILED": 9})
+    assert counted(family) == {"failed": 3, "timed-out": 1, "no-answer": 1}
+    assert chosen(family, Outcome.FAILED, Outcome.NO_ANSWER) == {
+        one.pk: ["bad-1", "kept-1"],
+        two.pk: ["bad-2", "bad-3"],
+    }
+
+
+def test_devices_without_an_answer_wait_for_the_end_of_their_own_task(ours, family):
+    over = answered(ours, family, "kept-1")
+    answered(ours, family, "kept-2", "bad-2", state=State.RUNNING)
+    assert counted(family) == {"failed": 1, "no-answer": 1}
+    assert family_rerun.offer(family).waiting == 1
+    assert chosen(family, Outcome.NO_ANSWER) == {over.pk: ["kept-1"]}
+
+
+def test_a_refusal_says_what_keeps_the_devices_back(ours, family):
+    answered(ours, family, "kept-2", state=State.RUNNING)
+    refusals = {each.outcome: each.refusal for each in family_rerun.offer(family).choices}
+    assert "still running" in refusals[Outcome.NO_ANSWER]
+    assert refusals[Outcome.FAILED] == "No device is failed."
+    assert "still running" in family_rerun.offer(family).refusal
+    for outcomes in ([], [Outcome.NO_ANSWER], [Outcome.FAILED]):
+        with pytest.raises(NotOffered, match=r"^\w.*\.$"):
+            family_rerun.portions(family, outcomes)
+
+
+def test_a_device_counts_where_it_was_commanded_last(ours, family, author):
+    parent = answered(ours, family, "bad-1", "bad-2", "late-3")
+    child = again(author, parent, Outcome.FAILED, {"bad-1": "SUCCESSFUL", "bad-2": "FAILED"})
+    assert counted(family) == {"failed": 1, "timed-out": 1}
+    assert chosen(family, Outcome.FAILED, Outcome.TIMED_OUT) == {parent.pk: ["late-3"], child.pk: ["bad-2"]}
+
+
+def test_tasks_that_were_never_sent_give_their_devices_without_the_rerun_ones(ours, family, author):
+    never = TaskFactory(application=ours, family=family, state=State.REFUSED, devices=["a", "b"])
+    other = TaskFactory(application=ours, family=family, state=State.CANCELLED, devices=["c"])
+    assert counted(family) == {"not-dispatched": 3}
+    assert chosen(family, Outcome.NOT_DISPATCHED) == {never.pk: ["a", "b"], other.pk: ["c"]}
+    again(author, never, Outcome.NOT_DISPATCHED, {"a": "SUCCESSFUL", "b": "FAILED"})
+    assert counted(family) == {"failed": 1, "not-dispatched": 1}
+
+
+def test_a_silent_task_without_rows_gives_its_whole_list(ours, family):
+    task = TaskFactory(application=ours, family=family, state=State.TIMED_OUT, devices=["a", "b"])
+    assert counted(family) == {"no-answer": 2}
+    assert chosen(family, Outcome.NO_ANSWER) == {task.pk: ["a", "b"]}
+
+
+def test_the_rerun_is_in_the_family_with_the_command_of_each_parent(ours, family, author):
+    one = answered(ours, family, "bad-1", ask={"command": {"paras": {"period": 1}}})
+    two = answered(ours, family, "bad-2", ask={"command": {"paras": {"period": 2}}}, callback=False)
+    portions = family_rerun.portions(family, [Outcome.FAILED])
+    tasks = family_rerun.compose_rerun(author, portions, [Outcome.FAILED], known=two.pk)
+    assert [(task.rerun_of, task.paras, listed(task)) for task in tasks] == [
+        (one, {"period": 1}, ["bad-1"]),
+        (two, {"period": 2}, ["bad-2"]),
+    ]
+    assert {task.family for task in tasks} == {family}
+    assert [task.callback_token is None for task in tasks] == [False, True]
+    assert [task.rerun_outcomes for task in tasks] == [["failed"]] * 2
+    assert counted(family) == {}
+    assert "was commanded again" in family_rerun.offer(family).refusal
+
+
+def test_a_rerun_that_somebody_composed_meanwhile_stops_all_of_it(ours, family, author):
+    one, two = answered(ours, family, "bad-1"), answered(ours, family, "bad-2")
+    portions = family_rerun.portions(family, [Outcome.FAILED])
+    known = family_rerun.offer(family).newest
+    again(author, two, Outcome.FAILED, {"bad-2": "FAILED"})
+    with pytest.raises(AlreadyRerun):
+        family_rerun.compose_rerun(author, portions, [Outcome.FAILED], known=known)
+    assert not one.reruns.exists()
+    assert Task.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_make_one_rerun_and_two_operators_make_one(ours, family, author):
+    answered(ours, family, "bad-1"), answered(ours, family, "bad-2")
+    portions = family_rerun.portions(family, [Outcome.FAILED])
+    known, key = family_rerun.offer(family).newest, uuid.uuid4()
+
+    def click(key: uuid.UUID) -> list[int]:
+        try:
+            return [task.pk for task in family_rerun.compose_rerun(
+                author, portions, [Outcome.FAILED], known=known, key=key
+            )]  # fmt: skip
+        except AlreadyRerun:
+            return []
+
+    made = at_once(3, lambda: click(key))
+    assert len({tuple(ids) for ids in made}) == 1
+    assert at_once(2, lambda: click(uuid.uuid4())) == [[], []]
+    assert Task.objects.filter(rerun_of__isnull=False).count() == 2
+
+
+def test_what_a_thousand_tasks_offer_costs_as_many_queries_as_what_ten_do(ours, family, author, monkeypatch):
+    asked = []
+    for many in (10, 1000):
+        made = [
+            TaskFactory.build(application=ours, author=author, family=family, state=State.COMPLETE,
+                              counts={"FAILED": 1}, listed=True)
+            for _ in range(many - Task.objects.count())
+        ]  # fmt: skip
+        Task.objects.bulk_create(made)
+        newest = Task.objects.first()
+        ResultFactory(task=newest, status="FAILED")
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert counted(family) == {"failed": many}
+            assert family_rerun.portions(family, [Outcome.FAILED])
+        asked.append(len(queries))
+    assert asked[0] == asked[1] <= 12
