@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tasks.models import DeviceList, Task
 
@@ -14,6 +15,12 @@ LIST_END = '"],"'
 def readable(task: Task) -> str:
     """The request as it is sent, with the middle of its device list left out."""
     return json.dumps(json.loads(task.masked(_cut(task.request_body))), ensure_ascii=False, indent=2)
+
+
+def paras_of(task: Task) -> dict[str, Any]:
+    """The parameters as they were sent. PostgreSQL keeps those in the column in its own order, and 1e22 as a whole."""
+    paras: dict[str, Any] = json.loads(_cut(task.request_body))["param"]["command"].get("paras", {})
+    return paras
 
 
 def _cut(body: str) -> str:
