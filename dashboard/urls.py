@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView, PasswordChangeView
 from django.urls import path, reverse_lazy
-from django.views.generic import RedirectView
 
 from dashboard.views import (
     callbacks,
@@ -28,7 +27,7 @@ from dashboard.views import (
 )
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="history"), name="home"),
+    path("", login.home, name="home"),
     path("compose/", compose.compose, name="compose"),
     path("compose/preview/", confirm.preview, name="preview"),
     path("compose/save/", drafts.save, name="save"),

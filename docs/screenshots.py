@@ -75,7 +75,7 @@ def photograph(browser: Browser, folder: Path, site: str, password: str, pages: 
     for width, scheme in VIEWS:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
         page = context.new_page()
-        page.goto(f"{site}/login/")
+        page.goto(f"{site}/login/?next=/tasks/")
         page.screenshot(path=folder / f"login-{width}-{scheme}.png")
         page.fill("#id_username", "admin")
         page.fill("#id_password", password)
@@ -96,7 +96,7 @@ def main(folder: Path) -> None:
             executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         page = browser.new_page(viewport={"width": 1440, "height": 960}, color_scheme="light")
-        page.goto(f"{site}/login/")
+        page.goto(f"{site}/login/?next=/tasks/")
         page.fill("#id_username", "admin")
         page.fill("#id_password", password)
         page.press("#id_password", "Enter")

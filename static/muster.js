@@ -84,6 +84,46 @@ document.addEventListener("htmx:afterRequest", (event) => {
   document.documentElement.classList.toggle("offline", !event.detail.xhr.status);
 });
 
+// What was typed in the last moment before leaving is saved too.
+let unsaved = false;
+document.addEventListener("input", ({ target }) => {
+  unsaved ||= target.form?.id === "composer";
+});
+document.addEventListener("htmx:beforeSend", ({ detail }) => {
+  unsaved &&= detail.elt.id === "composer" || !detail.elt.closest("#composer"); // the form itself asks for the preview
+});
+document.addEventListener("submit", () => {
+  unsaved = false;
+});
+async function saveNow() {
+  const form = document.getElementById("composer");
+  if (!unsaved || !form) {
+    return;
+  }
+  unsaved = false;
+  const typed = new FormData(form);
+  typed.delete("device_file");
+  const headers = { "HX-Request": "true" };
+  const body = new URLSearchParams(typed).toString();
+  const keepalive = body.length < 60_000; // browsers take no more along
+  const answer = await fetch(form.dataset.save, { method: "POST", body: new URLSearchParams(body), headers, keepalive }).catch(() => null);
+  const saved = document.getElementById("saved");
+  if (answer?.ok && saved) {
+    saved.outerHTML = await answer.text();
+  }
+}
+document.addEventListener("visibilitychange", () => document.hidden && saveNow());
+addEventListener("pagehide", saveNow);
+
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a.copy-link");
+  if (link && navigator.clipboard && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    await navigator.clipboard.writeText(link.href);
+    link.textContent = "Link copied";
+  }
+});
+
 // A browser takes many seconds to lay out a hundred thousand pasted lines: a long paste goes in as a file instead.
 document.addEventListener("paste", (event) => {
   const text = event.clipboardData?.getData("text/plain") ?? "";

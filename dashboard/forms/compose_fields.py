@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django import forms
@@ -27,21 +27,26 @@ def _lines(text: str) -> list[str]:
 
 
 class GroupsInput(forms.Textarea):
-    """A checkbox for each known group, and a text for others, one a line. ``suggestions``: value, words, size."""
+    """A checkbox for each known group, and a text for others, one a line. ``suggestions`` gives value, words, size."""
 
     template_name = "django/forms/widgets/groups.html"
-    suggestions: Sequence[tuple[str, str, int]] = ()
+    suggestions: Callable[[], Sequence[tuple[str, str, int]]] = tuple
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> str:
         return "\n".join(data.getlist(name))
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         chosen = _lines(str(value or ""))
-        known = {suggestion[0] for suggestion in self.suggestions}
+        suggestions = self.suggestions()
+        known = {suggestion[0] for suggestion in suggestions}
         others = "\n".join(line for line in chosen if line not in known)
         context = super().get_context(name, others, attrs)
+        picked = frozenset(chosen)
         return context | {
-            "suggestions": [(value, words, size, value in chosen) for value, words, size in self.suggestions]
+            "suggestions": [
+                (value, words, f"{size:,} device{'' if size == 1 else 's'}", value in picked)
+                for value, words, size in suggestions
+            ]
         }
 
 
@@ -90,7 +95,7 @@ class ComposeFields(forms.Form):
     service_id = forms.CharField(label="Service", help_text="serviceId: 1 to 64 characters.")
     method = forms.CharField(label="Command", help_text="method: 1 to 128 characters.")
     paras = forms.CharField(
-        label="Parameters",
+        label="As JSON",
         required=False,
         widget=forms.Textarea(
             attrs={"rows": 5, "class": "code", "spellcheck": "false", "placeholder": '{"name": 1}'}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
 from django.http import QueryDict
+from django.utils.choices import CallableChoiceIterator
 from django.utils.functional import cached_property
 
 from tasks.models import Application, Group, Profile
+from tasks.profiles import schema
 from tasks.profiles.schema import Command, Service
 from tasks.targets import TargetType
 
@@ -38,8 +42,8 @@ class ShapedFields(ComposeFields):
         self.locks = locks_of((given if data is None else data).get("template_version"))
         self.lock_problems: dict[str, str] = {}
         if self.locks and data is not None:
-            self.lock_problems = self.locks.changed(data)
-            data = self.locks.apply(data)
+            self.lock_problems = self.locks.changed(data, files or ())
+            data, files = self.locks.apply(data), files if "target" not in self.locks.parts else None
         elif self.locks:
             given = self.locks.initial(given)
             tags = tags if self.locks.tags is None else self.locks.tags
@@ -55,6 +59,7 @@ class ShapedFields(ComposeFields):
         self.json_problem = ""
         if not user.has_perm("tasks.prioritise_task"):
             del self.fields["priority"]
+        self.fields["profile"].widget.choices = CallableChoiceIterator(_profiles)
         self._shape_target()
         self._shape_groups()
         self._shape_command()
@@ -67,7 +72,11 @@ class ShapedFields(ComposeFields):
 
     def _profile(self) -> Profile | None:
         raw = self._raw("profile")
-        return Profile.objects.filter(pk=raw).first() if raw.isdecimal() and len(raw) < 19 else None
+        return (
+            Profile.objects.defer("definition").filter(pk=raw).first()
+            if raw.isdecimal() and len(raw) < 19
+            else None
+        )
 
     def _shape_target(self) -> None:
         shown = TARGET_FIELDS[self.chosen_target]
@@ -89,8 +98,8 @@ class ShapedFields(ComposeFields):
         known = Group.objects.filter(application=self.chosen_application)
         by_name = self.chosen_target == TargetType.GROUP_LIST
         widget = self.fields[self._groups_field].widget
-        widget.suggestions = [
-            (group.name if by_name else group.group_id, group.name, group.size) for group in known[:500]
+        widget.suggestions = lambda: [
+            (each.name if by_name else each.group_id, each.name, each.size) for each in known[:500]
         ]
 
     @property
@@ -100,7 +109,8 @@ class ShapedFields(ComposeFields):
     def _shape_command(self) -> None:
         if self.chosen_profile is None:
             return
-        self.services = [service for service in self.chosen_profile.schema.services if service.commands]
+        known = _schema(self.chosen_profile.pk, self.chosen_profile.imported_at)
+        self.services = [service for service in known.services if service.commands]
         service = _named(self.services, "id", self._raw("service_id"))
         self.fields["service_id"] = forms.ChoiceField(
             label="Service", choices=[(service.id, service.id) for service in self.services]
@@ -169,6 +179,10 @@ class ShapedFields(ComposeFields):
         return len(Application.objects.values_list("pk")[:2]) > 1
 
     @property
+    def locked_parts(self) -> frozenset[str]:
+        return self.locks.parts if self.locks else frozenset()
+
+    @property
     def has_locked_parameters(self) -> bool:
         return self.locks is not None and "as_json" in self.locks.fields
 
@@ -211,6 +225,23 @@ class ShapedFields(ComposeFields):
     @property
     def error_count(self) -> int:
         return len(self.errors)
+
+
+def _profiles() -> list[tuple[Any, str]]:
+    """What there is to choose from, read when it is drawn and as plain rows: there may be hundreds."""
+    columns = ("pk", "device_type", "manufacturer_name", "manufacturer_id", "model")
+    rows = Profile.objects.values_list(*columns)
+    nothing = str(ComposeFields.base_fields["profile"].empty_label)  # type: ignore[attr-defined]
+    return [
+        ("", nothing),
+        *((pk, f"{kind} · {maker or maker_id} · {model}") for pk, kind, maker, maker_id, model in rows),
+    ]
+
+
+@functools.lru_cache(maxsize=64)
+def _schema(profile: int, _imported_at: dt.datetime) -> schema.Profile:
+    """Reading a large profile takes longer than all else that a keystroke asks for; a newer import is read anew."""
+    return Profile.objects.get(pk=profile).schema
 
 
 def tags_of(data: QueryDict | Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from tasks.platform import jsontext
 from tasks.profiles import values
+from tasks.profiles.kinds import READERS
 from tasks.profiles.schema import Command, DataType, Parameter
 
 from .parameters import PREFIX, options
@@ -18,7 +20,7 @@ class Unshowable(Exception):
 
 
 def text_of(command: Command, typed: Mapping[str, Any]) -> str:
-    """The JSON of what was typed into the fields; what does not fit its parameter stands in it as text."""
+    """The JSON of what was typed into the fields; what its type cannot be read from stands in it as text."""
     paras = {}
     for parameter in command.parameters:
         text = str(typed.get(PREFIX + parameter.name) or "")
@@ -75,6 +77,7 @@ def _survives(parameter: Parameter, value: Any, text: str) -> bool:
 
 def _value(parameter: Parameter, text: str) -> Any:
     try:
-        return values.convert(parameter, text)
+        value = READERS[parameter.type](text)
     except values.BadValue:
         return text
+    return text if isinstance(value, float) and not math.isfinite(value) else value

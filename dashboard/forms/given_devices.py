@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Q
 
 from tasks.models import DeviceList
 
@@ -96,8 +95,14 @@ def _kept_list(user: User, key: str) -> DeviceList | None:
         wanted = uuid.UUID(key)
     except ValueError:
         return None
-    usable = Q(author=user) | Q(templates__template__deleted_at=None, templates__isnull=False)
-    return DeviceList.objects.defer("text").filter(usable, pk=wanted).first()
+    found = DeviceList.objects.defer("text").filter(pk=wanted).first()
+    if (
+        found
+        and found.author_id != user.pk
+        and not found.templates.filter(template__deleted_at=None).exists()
+    ):
+        return None
+    return found
 
 
 def _partly(good: int, bad: int) -> str:

@@ -41,7 +41,7 @@ def link_of(values: Mapping[str, Sequence[str]], user: User) -> Link:
     left_out = ""
     if devices := GivenDevices(user, next(iter(values.get("device_list", ())), "")).kept:
         if devices.count <= MOST_IDS:
-            given["device_ids"] = [",".join(DeviceList.objects.get(pk=devices.pk).ids)]
+            given["device_ids"] = ["\n".join(DeviceList.objects.get(pk=devices.pk).ids)]
         else:
             left_out = f"the {devices.count:,} device ids"
     url = _address(given)
@@ -60,8 +60,7 @@ def linked(asked: QueryDict) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         if not _is_carried(name):
             del named[name]
     values = initial_of(named)
-    if "callback" not in asked or asked["callback"] in ("on", "1", "true"):
-        values["callback"] = True
+    values["callback"] = asked.get("callback", "on") not in ("off", "0", "false")
     if (application := asked.get("application", "")) and not application.isdecimal():
         found = Application.objects.filter(name=application.replace("\0", "")).first()
         values["application"] = found.pk if found else ""

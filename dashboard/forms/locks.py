@@ -41,13 +41,15 @@ class Locks:
     fields: frozenset[str]
     parts: frozenset[str]
 
-    def changed(self, posted: QueryDict) -> dict[str, str]:
-        """Field -> the sentence that refuses its change."""
-        return {
-            name: f"The template {self.version} locks this; it is back at what the template says."
-            for name in sorted(self.fields)
-            if self._differs(name, posted)
-        }
+    def changed(self, posted: QueryDict, files: Collection[str]) -> dict[str, str]:
+        """Field -> the sentence that refuses its change; those of the target share one."""
+        changed = {name for name in self.fields if self._differs(name, posted)}
+        if "target" in self.parts and "device_file" in files:
+            changed.add("device_file")
+        names = {"target_type" if name in (*TARGET, "device_file") else name for name in changed}
+        return dict.fromkeys(
+            sorted(names), f"The template {self.version} locks this; it is back at what the template says."
+        )
 
     def apply(self, posted: QueryDict) -> QueryDict:
         """The post with every locked field at what the template says."""
@@ -118,7 +120,8 @@ def _words(field: forms.Field, value: Any) -> str:
     if isinstance(field, forms.BooleanField):
         return "yes" if value else "no"
     if isinstance(field, forms.ModelChoiceField):
-        found = field.queryset.filter(pk=value).first() if str(value).isdecimal() else None
+        rows = field.queryset
+        found = rows.filter(pk=value).first() if rows is not None and str(value).isdecimal() else None
         return str(found or field.empty_label or "")
     if isinstance(field, forms.ChoiceField):
         return str(dict(field.choices).get(str(value), value))  # type: ignore[arg-type]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.http import QueryDict
 
 from tasks.models import Application, DeviceList, Profile, Template, TemplateVersion
 from tasks.models.template import NAME_MAX
@@ -43,6 +44,8 @@ def parts_of(values: Values, devices: int = 0, form: ComposeForm | None = None) 
         "application": str(Application.objects.filter(pk=_one(values, "application") or 0).first() or "–"),
         "target": _target(values, devices),
         "command": _command(values),
+        "max_retransmit": _one(values, "max_retransmit") or "as the platform does",
+        "priority": "before others" if _one(values, "priority") == "1" else "in turn",
         "callback": "yes" if "callback" in values else "no",
         "tags": ", ".join(
             f"{name}={value}"
@@ -84,7 +87,11 @@ class TemplateForm(forms.Form):
         self.devices = (
             self.composed.devices.kept if self.composed.chosen_target == TargetType.DEVICE_LIST else None
         )
-        self.values = {name: each for name, each in kept(self.composed.data).items() if name not in DROPPED}
+        self.values = {
+            name: each
+            for name, each in kept(cast(QueryDict, self.composed.data)).items()
+            if name not in DROPPED
+        }
         self.parts = parts_of(self.values, self.composed.devices.count, self.composed)
         self.locked = self._locked(data)
         self.lock_problems: dict[str, str] = {}
@@ -101,8 +108,8 @@ class TemplateForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        same = Template.objects.usable().filter(name=cleaned.get("name", ""))
-        if same.exclude(pk=self.template.pk if self.template else None).exists():
+        others = Template.objects.usable().exclude(pk=self.template.pk if self.template else 0)
+        if others.filter(name=cleaned.get("name", "")).exists():
             self.add_error("name", "There is a template of this name already.")
         for part in self.parts:
             if part.key in self.locked and part.problem:

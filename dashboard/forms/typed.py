@@ -13,14 +13,15 @@ from .parameters import PREFIX
 SEVERAL = frozenset({"group_names", "group_ids", "tag_name", "tag_value"})
 """Fields that come with several values; of others the last one counts."""
 
-KEPT = frozenset[str](ComposeFields.base_fields) - {"device_file"} | {"tag_name", "tag_value"}
+_DECLARED: frozenset[str] = frozenset(str(name) for name in ComposeFields.base_fields)
+KEPT = _DECLARED - {"device_file"} | {"tag_name", "tag_value"}
 """Names that a draft keeps, besides those of parameters."""
 
 
 def kept(posted: QueryDict) -> dict[str, list[str]]:
     """Field name -> values: what a draft, a template and a link are made of."""
     return {
-        name: posted.getlist(name) if name in SEVERAL else [posted[name]]
+        name: posted.getlist(name) if name in SEVERAL else [str(posted[name])]
         for name in posted
         if name in KEPT or name.startswith(PREFIX)
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
@@ -23,6 +24,15 @@ from dashboard.previews import preview_of
 from dashboard.saving import Saved, keep, of_draft
 from tasks.models import Application, DeviceList, Draft
 from tasks.targets import TargetType
+
+PARTS = {
+    "where-part": ("_where-part.html",),
+    "devices": ("_where-part.html",),
+    "what-part": ("_what-part.html",),
+    "command-part": ("_command-part.html",),
+    "tags-part": ("_tags-part.html",),
+}
+"""What htmx puts in place -> the fragments it needs for that: the rest of the page is not drawn."""
 
 compose_permission = permission_required("tasks.add_task", raise_exception=True)
 
@@ -56,15 +66,19 @@ def show(
     request: HttpRequest, form: ComposeForm, saved: Saved | None = None, *, status: int = 200
 ) -> HttpResponse:
     """The composer's page for this form."""
-    sent = recent.sent_by(request.user)
-    context = {
-        "form": form,
-        "saved": saved or Saved(),
-        "recent": sent[: recent.OFFERED],
-        "last": recent.last_of(sent, *form.chosen_command),
-        "drafts": () if request.method == "POST" else Draft.objects.filter(author=request.user).open()[:4],
-    }
-    return page(request, "compose", context | preview_of(form), fragment="compose", status=status)
+    asked = request.htmx.target if request.htmx else ""
+    parts = PARTS.get(asked or "", ())
+    if asked == "what-part" and form.chosen_target == TargetType.DEVICE_TYPE:
+        parts = (*parts, "_where-part.html")  # the profile fills in the type
+    context = {"form": form, "saved": saved or Saved(), "parts": parts} | preview_of(form)
+    if asked not in ("where-part", "devices", "tags-part"):
+        sent = recent.sent_by(request.user)
+        context |= {"recent": sent[: recent.OFFERED], "last": recent.last_of(sent, *form.chosen_command)}
+    if parts:
+        return page(request, "compose_parts", context)
+    if request.method == "GET":
+        context["drafts"] = Draft.objects.filter(author=request.user).open()[:4]
+    return page(request, "compose", context, fragment="compose", status=status)
 
 
 def _redrawn(request: HttpRequest) -> ComposeForm:
@@ -109,7 +123,7 @@ def _review(request: HttpRequest) -> HttpResponse:
     """Check and save what is typed; then to the page that sends it, or to the one that makes a template of it."""
     form = ComposeForm(request.POST, request.FILES, user=request.user)
     is_good = form.is_valid()
-    values = form.data.copy()
+    values = cast(QueryDict, form.data).copy()
     if form.devices.kept and form.chosen_target == TargetType.DEVICE_LIST:
         values["device_list"] = str(form.devices.kept.pk)
         values.pop("device_ids", None)

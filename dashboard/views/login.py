@@ -1,4 +1,4 @@
-"""Signing in."""
+"""Signing in, and where one begins."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from django.contrib.auth.views import LoginView
 from django.http import HttpResponse
+from django.shortcuts import redirect
 
 from dashboard.http import HttpRequest
+from tasks.models import Task
 
 
 class Login(LoginView):
@@ -22,3 +24,9 @@ class Login(LoginView):
         if self.request.htmx:
             response.headers["HX-Refresh"] = "true"
         return response
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Whoever never composed anything begins with the composer; everybody else with the tasks."""
+    is_new = request.user.has_perm("tasks.add_task") and not Task.objects.filter(author=request.user).exists()
+    return redirect("compose" if is_new else "history")

@@ -9,7 +9,7 @@ import sys
 
 from tests.bench.report import machine
 
-BENCHES: tuple[str, ...] = ("receive", "settle", "live", "history", "ids", "keep", "poll")
+BENCHES: tuple[str, ...] = ("receive", "settle", "live", "history", "ids", "keep", "poll", "compose")
 """In this order; each is a module of this package."""
 
 

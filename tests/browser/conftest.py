@@ -51,7 +51,7 @@ class Visit:
         self.page.goto(self.site + path)
 
     def sign_in(self, user: User) -> None:
-        self.go("/login/")
+        self.go("/login/?next=/tasks/")
         self.page.get_by_label("Username").fill(user.username)
         self.page.get_by_label("Password").fill("a-good-long-password")
         self.page.get_by_role("button", name="Sign in").click()

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from tasks.models import Application, Profile, Task
+from tasks.models import Application, Draft, Profile, Task
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, DataType, Parameter, Service
 from tests.factories import (
@@ -18,6 +18,7 @@ from tests.factories import (
     ResultFactory,
     TallyFactory,
     TaskFactory,
+    make_template,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -71,6 +72,7 @@ def test_the_main_job_in_the_browser(visit_with: Any, operator: User, fleet: App
     swap(page, lambda: page.get_by_label("Send to").select_option("GroupList"))
     assert page.get_by_label("night").is_checked()
 
+    page.locator("#more > summary").click()
     page.get_by_label("Timeout").fill("5")
     page.get_by_role("button", name="Review and send…").last.click()
     page.wait_for_selector("#id_timeout_error")
@@ -167,11 +169,20 @@ def paths(fleet: Application, superuser: User) -> list[str]:
     TallyFactory(task=tasks[3], at="2026-01-01T00:10Z", count=1)
     fleet.devices.create(device_id=long[:100], name=long)
     profile = Profile.objects.get()
+    template = make_template(
+        long[:120], locked=["target", "timeout", "tags"], tag_name=long[:100], tag_value="1"
+    )
+    drafted = {"name": [long], "method": ["SET"], "target_type": ["GroupList"], "profile": [str(profile.pk)]}
+    drafts = [Draft.objects.create(author=superuser, values=drafted) for _ in range(2)]
+    Draft.objects.filter(pk=drafts[1].pk).discard()
     return [
         "/tasks/", "/tasks/?text=nothing", *(f"/tasks/{task.pk}/" for task in tasks), "/catalogue/",
         f"/catalogue/profiles/{profile.pk}/", "/password/",
         f"/tasks/{tasks[3].pk}/report/", f"/tasks/{tasks[0].pk}/progress/", f"/tasks/{tasks[3].pk}/answers/",
         *(f"/compose/?target_type={kind}&profile={profile.pk}" for kind in ("DeviceList", "DeviceType", "GroupList")),
+        "/drafts/", f"/drafts/?discarded={drafts[1].pk}", "/templates/", template.get_absolute_url(),
+        f"/templates/save/?draft={drafts[0].pk}", f"/compose/?template={template.pk}",
+        f"/compose/?draft={drafts[0].pk}",
         "/compose/?target_type=Broadcast", f"/compose/?repeat={tasks[0].pk}",
     ]  # fmt: skip
 

@@ -337,9 +337,9 @@ def test_signing_in_never_leads_away_from_the_site(
     answer = Client().post(
         "/login/", {"username": "operator", "password": "a-good-long-password", "next": place}
     )
-    assert answer["Location"] == "/tasks/"
+    assert answer["Location"] == "/"
     signed_in = browser_of("operator").get("/login/", {"next": place})
-    assert signed_in["Location"] == "/tasks/"
+    assert signed_in["Location"] == "/"
 
 
 def test_signing_in_leads_to_the_page_that_was_asked_for(browser_of: Callable[..., Client]) -> None:
@@ -350,6 +350,15 @@ def test_signing_in_leads_to_the_page_that_was_asked_for(browser_of: Callable[..
         "/login/", {"username": "operator", "password": "a-good-long-password", "next": "/compose/?profile=3"}
     )
     assert answer["Location"] == "/compose/?profile=3"
+
+
+def test_whoever_never_composed_anything_begins_with_the_composer(
+    browser_of: Callable[..., Client], make_task: Callable[..., Task]
+) -> None:
+    for role, begins in (("operator", "/compose/"), ("auditor", "/tasks/")):
+        assert browser_of(role).get("/")["Location"] == begins
+    make_task()
+    assert browser_of("operator").get("/")["Location"] == "/tasks/"
 
 
 def test_columns_that_are_not_in_the_form_cannot_be_posted(

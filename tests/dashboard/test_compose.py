@@ -398,6 +398,7 @@ def test_tag_rows_are_added_and_removed_and_the_others_stay(desk: Client, typed:
     rows = typed(tag_name=["a", "b", "c"], tag_value=["1", "2", "3"])
     added = fields(desk.post("/compose/", rows | {"add_tag": "1"}))
     assert added.posted["tag_name"] == ["a", "b", "c", ""]
+    assert text_of(desk.post("/compose/", rows)).count('name="remove_tag"') == 3
     removed = fields(desk.post("/compose/", rows | {"remove_tag": "1"}))
     assert (removed.posted["tag_name"], removed.posted["tag_value"]) == (["a", "c"], ["1", "3"])
     for odd in ("3", "-1", "x", "²", "9" * 5000, ""):

@@ -17,6 +17,7 @@ from tasks.models import (
     Profile,
     Result,
     Task,
+    Template,
     Transition,
 )
 from tasks.states import State
@@ -29,11 +30,12 @@ from tests.factories import (
     ProfileFactory,
     ResultFactory,
     TaskFactory,
+    make_template,
 )
 
 pytestmark = pytest.mark.django_db
 
-AUDITED = [Task, Attempt, Transition, Result, Callback, Profile, Device, Group]
+AUDITED = [Task, Attempt, Transition, Result, Callback, Profile, Device, Group, Template]
 SECRET, PASSPHRASE, TOKEN = "canary-secret", "canary-passphrase", "canary-access-token"
 
 
@@ -54,6 +56,7 @@ def data():
     DeviceFactory(application=application)
     GroupFactory(application=application)
     ProfileFactory()
+    make_template("<script>alert(1)</script>")
     return tasks
 
 

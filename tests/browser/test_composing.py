@@ -1,0 +1,184 @@
+"""Composing in Chromium: the first visit counted, drafts of two tabs, JSON and back; and without JavaScript."""
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from tasks.models import Application, Draft, Task
+from tests.factories import make_template
+
+from .test_browser import fleet, swap  # noqa: F401
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+MOST = 8
+
+
+class Counted:
+    """A person at a page: every field that is filled in and every click counts as one."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.acts = page, 0
+
+    def fill(self, label: str, text: str) -> None:
+        self.acts += 1
+        self.page.get_by_label(label).fill(text)
+
+    def choose(self, label: str, value: str) -> None:
+        self.acts += 1
+        swap(self.page, lambda: self.page.get_by_label(label).select_option(value))
+
+    def tick(self, label: str) -> None:
+        self.acts += 1
+        self.page.get_by_label(label).check()
+
+    def press(self, name: str) -> None:
+        self.acts += 1
+        self.page.get_by_role("button", name=name).last.click()
+
+
+def test_a_first_visit_ends_with_a_task_after_eight_interactions(
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    """For a named group and a profile's command, signing in included, and reading nothing but the page."""
+    visit = visit_with()
+    visit.go("/")
+    person = Counted(visit.page)
+    person.fill("Username", operator.username)
+    person.fill("Password", "a-good-long-password")
+    person.press("Sign in")
+    expect(visit.page.get_by_role("heading", name="Compose a task")).to_be_visible()
+    person.choose("Send to", "GroupList")
+    person.tick("night")
+    person.fill("period", "30")
+    person.press("Review and send…")
+    person.press("Send to 7 devices")
+    visit.page.wait_for_url("**/tasks/*/")
+    body = json.loads(Task.objects.get().request_body)
+    assert body["param"]["groupList"] == ["night"]
+    assert body["param"]["command"] == {"serviceId": "Valve", "method": "SET", "paras": {"period": 30}}
+    assert body["taskName"].startswith("SET · ")
+    assert person.acts <= MOST
+
+
+def test_what_is_typed_is_saved_without_a_click_and_survives_leaving(
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    visit = visit_with()
+    visit.sign_in(operator)
+    page = visit.page
+    visit.go("/compose/")
+    page.get_by_label("Task name").fill("Night valves 水")
+    expect(page.locator("#saved")).to_contain_text("Saved at")
+    assert "?draft=" in page.url
+    address = page.url
+    page.get_by_label("period").fill("45")
+    page.get_by_role(
+        "link", name="Tasks", exact=True
+    ).click()  # sooner than the pause after which it is saved
+    page.wait_for_url("**/tasks/")
+    expect(page.locator("h1")).to_have_text("Tasks")
+    page.wait_for_timeout(300)
+    page.goto(address)
+    assert page.get_by_label("Task name").input_value() == "Night valves 水"
+    assert page.get_by_label("period").input_value() == "45"
+    page.reload()
+    assert page.get_by_label("period").input_value() == "45"
+
+
+def test_two_tabs_do_not_overwrite_each_other_silently(
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    visit = visit_with()
+    visit.sign_in(operator)
+    one = visit.page
+    visit.go("/compose/")
+    one.get_by_label("Task name").fill("begun")
+    expect(one.locator("#saved")).to_contain_text("Saved at")
+    other = one.context.new_page()
+    other.goto(one.url)
+    one.get_by_label("Task name").fill("mine")
+    expect(one.locator("#saved")).to_contain_text("Saved at")
+    one.wait_for_timeout(1200)
+    other.get_by_label("Task name").fill("theirs")
+    expect(other.locator("#saved")).to_contain_text("another page changed this draft")
+    assert Draft.objects.get().title == "mine"
+    other.get_by_role("button", name="Keep mine as a copy").click()
+    expect(other.locator("#saved")).to_contain_text("Saved at")
+    assert {draft.title for draft in Draft.objects.all()} == {"mine", "theirs"}
+    one.get_by_label("Task name").fill("mine, still")
+    expect(one.locator("#saved")).to_contain_text("Saved at")
+    one.wait_for_timeout(1200)
+    assert {draft.title for draft in Draft.objects.all()} == {"mine, still", "theirs"}
+
+
+def test_json_and_back_a_recent_command_and_the_last_values(
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    visit = visit_with()
+    visit.sign_in(operator)
+    page = visit.page
+    visit.go("/compose/?target_type=GroupList&group_names=night&para%3Aperiod=12")
+    page.keyboard.press("Tab")
+    page.get_by_label("period").focus()
+    page.keyboard.press("Control+Enter")
+    page.get_by_role("button", name="Send to 7 devices").click()
+    page.wait_for_url("**/tasks/*/")
+    visit.go("/compose/")
+    swap(page, lambda: page.get_by_role("button", name="As last time").click())
+    assert page.get_by_label("period").input_value() == "12"
+    swap(page, lambda: page.get_by_role("button", name="JSON instead").click())
+    page.locator("#id_paras").fill('{"period": 13}')
+    swap(page, lambda: page.get_by_role("button", name="Fields instead").click())
+    assert page.get_by_label("period").input_value() == "13"
+    page.locator("#recent > summary").click()
+    swap(page, lambda: page.locator("#recent").get_by_role("button", name="SET").click())
+    assert page.get_by_label("period").input_value() == "12"
+
+
+def test_drafts_json_and_a_template_without_javascript(
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    visit = visit_with(java_script_enabled=False)
+    visit.sign_in(operator)
+    page = visit.page
+    template = make_template(
+        "Night", locked=["timeout"], target_type="GroupList", group_names="night", timeout="77"
+    )
+    visit.go(f"/compose/?template={template.pk}")
+    page.get_by_label("Task name").fill("By hand")
+    page.get_by_label("Device profile").select_option(label="Meter · Maker · X1")
+    page.get_by_role("button", name="Update the fields").click()
+    page.locator("#id_method").select_option("SET")
+    page.get_by_role("button", name="Update the fields").click()
+    page.get_by_label("period").fill("30")
+    page.get_by_role("button", name="JSON instead").click()
+    assert json.loads(page.locator("#id_paras").input_value()) == {"period": 30}
+    page.get_by_role("button", name="Fields instead").click()
+    visit.go("/drafts/")
+    page.get_by_role("link", name="Continue").click()
+    assert page.get_by_label("period").input_value() == "30"
+    page.get_by_role("button", name="Review and send…").last.click()
+    page.get_by_role("button", name="Send to 7 devices").click()
+    page.wait_for_url("**/tasks/*/")
+    task = Task.objects.get()
+    assert (task.timeout, task.paras, task.name, task.template) == (
+        77,
+        {"period": 30},
+        "By hand",
+        template.newest,
+    )
+    assert Draft.objects.count() == 0

@@ -1,0 +1,236 @@
+"""Templates: saved from the composer, used with what they lock, versioned, deleted and brought back."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from tasks.models import DeviceList, Draft, Profile, Task, Template
+from tests.factories import make_template
+
+from .pages import error_at, errors, fields, words
+from .test_compose import sent, with_profile
+
+pytestmark = pytest.mark.django_db
+
+Typed = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def writer(browser_of: Callable[..., Client]) -> Client:
+    return browser_of("admin")
+
+
+def saved_as(writer: Client, values: dict[str, Any], **given: Any) -> Template:
+    """The template that the composer's page makes of these values."""
+    page = writer.post("/compose/", values | {"as_template": "1"})
+    assert page.status_code == 302, errors(page)
+    done = writer.post(page["Location"], {"name": "Night", "locked": [], **given})
+    assert done.status_code == 302, words(done)
+    return Template.objects.latest("changed_at")
+
+
+def started(desk: Client, template: Template, **changes: Any) -> dict[str, Any]:
+    """What a page that begins with the template posts, with changes."""
+    return fields(desk.get("/compose/", {"template": template.pk})).posted | changes
+
+
+def test_a_template_is_saved_and_fills_in_the_composer_of_others(
+    writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    values = with_profile(typed, meter, tag_name=["site"], tag_value=["north"], group_tag="east")
+    template = saved_as(
+        writer, values, name="Set count", description="Every spring", locked=["command", "para:count"]
+    )
+    assert Draft.objects.count() == 0
+    page = desk.get("/compose/", {"template": template.pk})
+    held = fields(page)
+    assert "Composed with the template Set count , version 1" in words(page)
+    assert held.value("name") == ""
+    assert held.value("group_tag") == "east"
+    assert {"timeout", "para:ratio"} <= held.visible
+    assert not {"profile", "service_id", "method", "para:count"} & held.visible
+    body = sent(desk, held.posted | {"para:ratio": ["0.75"]})
+    task = Task.objects.get()
+    assert body["param"]["command"] == {
+        "serviceId": "Valve",
+        "method": "SET",
+        "paras": {"count": 4, "ratio": 0.75},
+    }
+    assert body["taskName"].startswith("Set count · 2")
+    assert body["param"]["deviceList"] == ["device-1", "device-2"]
+    assert task.template == template.newest
+    assert f"{template.name}" in words(desk.get(task.get_absolute_url()))
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "field"),
+    [
+        ("target", {"target_type": "DeviceArea", "device_location": "Hall"}, "target_type"),
+        ("target", {"device_ids": "other"}, "target_type"),
+        ("command", {"method": "CLOSE"}, "method"),
+        ("command", {"profile": ""}, "profile"),
+        ("para:count", {"para:count": "7"}, "para:count"),
+        ("para:text", {"para:text": "x"}, "para:text"),
+        ("timeout", {"timeout": "61"}, "timeout"),
+        ("callback", {"callback": None}, "callback"),
+        ("max_retransmit", {"max_retransmit": "3"}, "max_retransmit"),
+        ("group_tag", {"group_tag": "west"}, "group_tag"),
+    ],
+)
+def test_a_posted_change_of_what_is_locked_is_refused_in_words(
+    part: str, change: dict[str, Any], field: str, writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_profile(typed, meter, group_tag="east"), locked=[part])
+    posted = {name: each for name, each in started(desk, template, **change).items() if each is not None}
+    refused = desk.post("/compose/", posted | {"review": "1"})
+    assert refused.status_code == 422
+    assert "The template Night (version 1) locks this" in words(refused)
+    assert field in refused.context["form"].errors
+    mended, untouched = sent(desk, fields(refused).posted), sent(desk, started(desk, template))
+    for body in (mended, untouched):
+        del body["taskName"]
+        body["param"].pop("callbackUrl")
+    assert mended == untouched
+
+
+def test_free_json_is_no_way_around_a_locked_parameter(
+    writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_profile(typed, meter), locked=["para:count", "command"])
+    posted = started(desk, template, as_json="on", paras='{"count": 7}')
+    refused = desk.post("/compose/", posted | {"review": "1"})
+    assert refused.status_code == 422
+    assert sent(desk, fields(refused).posted)["param"]["command"]["paras"] == {"count": 4}
+
+
+def test_a_file_is_no_way_around_locked_devices(writer: Client, desk: Client, typed: Typed) -> None:
+    template = saved_as(writer, typed(), locked=["target"])
+    file = SimpleUploadedFile("other.txt", b"device-9")
+    refused = desk.post("/compose/", started(desk, template, review="1", device_file=file))
+    assert refused.status_code == 422
+    assert sent(desk, fields(refused).posted)["param"]["deviceList"] == ["device-1", "device-2"]
+
+
+def test_locked_tags_stay_as_they_are(writer: Client, desk: Client, typed: Typed) -> None:
+    template = saved_as(writer, typed(tag_name=["a"], tag_value=["1"]), locked=["tags"])
+    posted = started(desk, template) | {"tag_name": ["a", "b"], "tag_value": ["1", "2"], "review": "1"}
+    refused = desk.post("/compose/", posted)
+    assert refused.status_code == 422
+    assert sent(desk, fields(refused).posted)["tags"] == [{"tagName": "a", "tagValue": "1"}]
+
+
+def test_what_is_locked_must_be_good_and_what_is_open_need_not(writer: Client, typed: Typed) -> None:
+    values = typed(device_ids="", timeout="9")
+    page = writer.post("/compose/", values | {"as_template": "1"})
+    refused = writer.post(page["Location"], {"name": "N", "locked": ["timeout", "target"]})
+    assert refused.status_code == 422
+    assert "Must be a whole number from 10 to 2880 (minutes)." in words(refused)
+    assert "Paste device ids or choose a file." in words(refused)
+    assert writer.post(page["Location"], {"name": "N", "locked": ["command"]}).status_code == 302
+    assert Template.objects.get().newest.device_list is None
+
+
+def test_the_devices_of_a_template_are_its_own(writer: Client, desk: Client, typed: Typed) -> None:
+    template = saved_as(writer, typed(), locked=["target"])
+    assert DeviceList.objects.filter(templates__template=template).get().ids == ["device-1", "device-2"]
+    body = sent(desk, started(desk, template))
+    assert body["param"]["deviceList"] == ["device-1", "device-2"]
+    assert Task.objects.get().rerun_of is None
+
+
+def test_a_name_is_used_once(writer: Client, typed: Typed) -> None:
+    saved_as(writer, typed())
+    page = writer.post("/compose/", typed(as_template="1"))
+    refused = writer.post(page["Location"], {"name": "Night"})
+    assert error_at(refused, "name") == "There is a template of this name already."
+    empty = writer.post(page["Location"], {"name": " "})
+    assert error_at(empty, "name") == "This field is required."
+    assert Template.objects.count() == 1
+
+
+def test_editing_makes_a_new_version_and_an_old_one_can_be_used_again(
+    writer: Client, desk: Client, typed: Typed
+) -> None:
+    template = saved_as(writer, typed(), locked=["timeout"])
+    page = writer.get("/compose/", {"template": template.pk, "edit": ""})
+    assert "timeout" in fields(page).visible
+    save = writer.post("/compose/", fields(page).posted | {"timeout": "90", "as_template": "1"})["Location"]
+    asked = writer.get(save)
+    assert "A new version of “Night”" in words(asked)
+    writer.post(save, {"name": "Night shift", "locked": ["timeout"], "note": "longer"})
+    template.refresh_from_db()
+    assert (template.version, template.name) == (2, "Night shift")
+    assert fields(desk.get("/compose/", {"template": template.pk})).value("timeout") == "90"
+    old = writer.get(f"/templates/{template.pk}/?version=1")
+    assert "This is an old version." in words(old)
+    writer.post(f"/templates/{template.pk}/adopt/", {"version": "1"})
+    assert fields(desk.get("/compose/", {"template": template.pk})).value("timeout") == "60"
+    page = desk.get(f"/templates/{template.pk}/")
+    assert "as version 1" in words(page)
+    assert "longer" in words(page)
+
+
+def test_a_composition_begun_with_an_older_version_keeps_it_and_says_so(desk: Client, typed: Typed) -> None:
+    template = make_template(locked=["timeout"])
+    posted = started(desk, template)
+    template.add_version(template.author, values=template.newest.values | {"timeout": ["99"]}, locked=[])
+    page = desk.post("/compose/", posted)
+    assert "version 1; there is a newer one" in words(page)
+
+
+def test_an_operator_uses_templates_and_writes_none(desk: Client, typed: Typed) -> None:
+    template = make_template(locked=["timeout"])
+    assert "Save as a template" not in words(desk.get("/compose/"))
+    edited = fields(desk.get("/compose/", {"template": template.pk, "edit": ""}))
+    assert "timeout" not in edited.visible
+    page = words(desk.get("/templates/"))
+    assert "Close valves" in page
+    assert "Compose with it" in page
+    for path in ("delete", "adopt", "restore"):
+        assert desk.post(f"/templates/{template.pk}/{path}/", {"version": "1"}).status_code == 403
+
+
+def test_templates_are_found_by_name_and_description(desk: Client) -> None:
+    make_template("Close valves")
+    other = make_template("Reboot")
+    Template.objects.filter(pk=other.pk).update(description="when all VALVES hang")
+    make_template("Else")
+    found = words(desk.get("/templates/", {"text": "valve"}))
+    assert "Close valves" in found
+    assert "Reboot" in found
+    assert "Else" not in found
+    assert "No template has this" in words(desk.get("/templates/", {"text": "nothing"}))
+
+
+def test_a_deleted_template_is_gone_and_can_be_brought_back(writer: Client, desk: Client) -> None:
+    template = make_template(locked=["timeout"])
+    gone = writer.post(f"/templates/{template.pk}/delete/", follow=True)
+    assert "Deleted “Close valves”. Undo" in words(gone)
+    assert "Composed with the template" not in words(desk.get("/compose/", {"template": template.pk}))
+    other = make_template()
+    refused = writer.post(f"/templates/{template.pk}/restore/", follow=True)
+    assert "There is another template “Close valves” now" in words(refused)
+    writer.post(f"/templates/{other.pk}/delete/")
+    assert "Compose with it" in words(writer.post(f"/templates/{template.pk}/restore/", follow=True))
+
+
+def test_a_version_is_never_changed(writer: Client, typed: Typed) -> None:
+    template = saved_as(writer, typed())
+    before = json.dumps(template.newest.values)
+    writer.post(f"/templates/{template.pk}/adopt/", {"version": "1"})
+    assert json.dumps(template.versions.get(number=1).values) == before
+    assert template.versions.count() == 2
+
+
+@pytest.mark.parametrize("odd", ["9" * 40, "-1", "x", "²", ""])
+def test_odd_ids_never_break_a_page(odd: str, writer: Client) -> None:
+    template = make_template()
+    assert writer.get("/compose/", {"template": odd}).status_code == 200
+    assert writer.get("/templates/", {"deleted": odd, "text": odd}).status_code == 200
+    assert writer.get(f"/templates/{template.pk}/", {"version": odd}).status_code in (200, 404)
+    assert writer.post(f"/templates/{template.pk}/adopt/", {"version": odd}).status_code == 404
+    assert writer.get("/templates/save/", {"draft": odd}).status_code == 404
