@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from dashboard.forms.repeat import parameters_of
+from dashboard.request_text import paras_of
 from tasks.models import Profile, Task
 
 LOOKED_AT, OFFERED = 100, 8
@@ -60,13 +61,14 @@ def values_of(user: User, task_id: str) -> dict[str, Any]:
     if task is None:
         return {}
     command = task.profile.schema.command(task.service_id, task.method) if task.profile else None
+    paras = paras_of(task)
     return {
         "profile": task.profile_id if command else "",
         "service_id": task.service_id,
         "method": task.method,
-        "paras": json.dumps(task.paras, ensure_ascii=False, indent=2) if task.paras else "",
+        "paras": json.dumps(paras, ensure_ascii=False, indent=2) if paras else "",
         "as_json": "",
-        **parameters_of(command, task.paras or {}),
+        **parameters_of(command, paras),
     }
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from dashboard.forms import free_json
 from dashboard.forms.compose import ComposeForm
 from dashboard.forms.compose_fields import TARGET_FIELDS
+from dashboard.request_text import paras_of
 from tasks.models import Task
 from tasks.profiles.schema import Command
 from tasks.targets import TargetType
@@ -18,6 +19,7 @@ from tasks.targets import TargetType
 
 def values_of(task: Task) -> dict[str, Any]:
     """Field -> value, all but the device ids, under a fresh name."""
+    paras = paras_of(task)
     values: dict[str, Any] = {
         "application": task.application_id,
         "name": f"{task.name[:230]} · {timezone.now():%Y-%m-%d %H:%M:%S}",
@@ -29,7 +31,7 @@ def values_of(task: Task) -> dict[str, Any]:
         "profile": task.profile_id,
         "service_id": task.service_id,
         "method": task.method,
-        "paras": json.dumps(task.paras, ensure_ascii=False, indent=2) if task.paras else "",
+        "paras": json.dumps(paras, ensure_ascii=False, indent=2) if paras else "",
         "timeout": task.timeout,
         "callback": task.callback_token is not None,
         "max_retransmit": task.max_retransmit,
@@ -39,7 +41,7 @@ def values_of(task: Task) -> dict[str, Any]:
     if groups:
         values[TARGET_FIELDS[TargetType(task.target_type)][0]] = groups
     command = task.profile.schema.command(task.service_id, task.method) if task.profile else None
-    return values | parameters_of(command, task.paras or {})
+    return values | parameters_of(command, paras)
 
 
 def parameters_of(command: Command | None, paras: dict[str, Any]) -> dict[str, Any]:

@@ -61,8 +61,8 @@ def test_the_main_job_in_the_browser(visit_with: Any, operator: User, fleet: App
     swap(page, lambda: page.get_by_label("Device profile").select_option(label="Meter · Maker · X1"))
     swap(page, lambda: page.locator("#id_method").select_option("SET"))
     page.get_by_label("period").fill("30")
-    expect(page.locator("#preview pre")).to_contain_text('"period": 30')
-    preview = json.loads(page.locator("#preview pre").inner_text())
+    expect(page.locator("#preview > pre")).to_contain_text('"period": 30')
+    preview = json.loads(page.locator("#preview > pre").inner_text())
     assert preview["taskName"] == "Night valves"
     assert preview["param"]["groupList"] == ["night"]
     swap(page, lambda: page.get_by_label("Send to").select_option("DeviceArea"))
