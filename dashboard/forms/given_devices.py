@@ -96,9 +96,8 @@ class GivenDevices:
 
 
 def read_posted(devices: GivenDevices, data: Any, files: Any) -> None:
-    """Read what a post brought. A file that was read already is read again only when that was asked for."""
-    is_new = devices.kept is None or "reread" in data
-    file = files.get("device_file") if is_new else None
+    """Read what a post brought. A file that is still in the browser's form does not undo what was done since."""
+    file = files.get("device_file") if devices.kept is None else None
     devices.read(data.get("device_ids", ""), file, data.get("from_column", ""))
 
 

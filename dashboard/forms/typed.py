@@ -25,7 +25,10 @@ JOINED = frozenset({"group_names", "group_ids", "from_came_to"})
 def kept(posted: QueryDict) -> dict[str, list[str]]:
     """Field name -> values: what a draft, a template and a link are made of."""
     return {
-        name: posted.getlist(name) if name in SEVERAL else [str(posted[name])]
+        name: [
+            each.replace("\0", "")  # PostgreSQL does not keep it
+            for each in (posted.getlist(name) if name in SEVERAL else [str(posted[name])])
+        ]
         for name in posted
         if name in KEPT or name.startswith(PREFIX)
     }
