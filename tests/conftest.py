@@ -118,8 +118,9 @@ def superuser(db: None) -> User:
 def _member(role: str) -> User:
     group = Group.objects.filter(name=role).first()
     if group is None:  # a test with real transactions has emptied the tables
-        roles = importlib.import_module("tasks.migrations.0002_roles")
-        roles.make_roles(apps, SimpleNamespace(connection=connection))
+        schema_editor = SimpleNamespace(connection=connection)
+        importlib.import_module("tasks.migrations.0002_roles").make_roles(apps, schema_editor)
+        importlib.import_module("tasks.migrations.0012_fleet").give_permissions(apps, schema_editor)
         group = Group.objects.get(name=role)
     user = UserFactory(username=role)
     user.groups.add(group)
