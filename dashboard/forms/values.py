@@ -24,7 +24,7 @@ from .device_ids import LONG
 from .parameters import PREFIX
 
 if TYPE_CHECKING:
-    from .compose import ComposeForm
+    from .compose_shape import ShapedFields
 
 MOST_BYTES = 64 * 1024 * 1024
 SHOWN = 100
@@ -54,7 +54,7 @@ class GivenValues:
     ``typed`` is the text of a short table, also of an uploaded one: what the operator goes on to correct.
     """
 
-    def __init__(self, form: ComposeForm) -> None:
+    def __init__(self, form: ShapedFields) -> None:
         self.form = form
         self.parsed: Table | None = None
         self.kept = _table_of(form.devices.kept)
@@ -193,7 +193,7 @@ class Plan:
         return self.sets - len(self.rows)
 
 
-def plan_of(form: ComposeForm) -> Plan | None:
+def plan_of(form: ShapedFields) -> Plan | None:
     """How many tasks the form's devices and values become; None for one task without values of its own."""
     given = form.values
     if form.chosen_target != TargetType.DEVICE_LIST or not form.devices.count:
@@ -224,7 +224,7 @@ def _table_of(kept: DeviceList | None) -> ValueTable | None:
     return ValueTable.objects.filter(pk=kept.pk).first() if kept else None
 
 
-def _name_of(form: ComposeForm) -> str:
+def _name_of(form: ShapedFields) -> str:
     """The command that values are checked for, as people know it; empty without a profile."""
     if form.chosen_profile is None or form.command is None:
         return ""
