@@ -101,10 +101,10 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
             reading.devices.accept_good()
         if reading.devices.kept is not None:
             values |= {"device_list": reading.devices.kept.pk, "device_ids": ""}
-        if reading.values.parsed or reading.values.kept:
-            values["values_text"] = reading.values.typed if reading.values.parsed else ""
         elif reading.devices.parsed is not None and reading.devices.parsed.text:
             values |= {"device_list": "", "device_ids": reading.devices.parsed.text}
+        if reading.values.parsed or reading.values.kept:
+            values["values_text"] = reading.values.typed if reading.values.parsed else ""
     form = ComposeForm(user=request.user, initial=values, tags=rows)
     form.devices.parsed = reading.devices.parsed
     form.values.parsed = reading.values.parsed
