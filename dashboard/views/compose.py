@@ -103,8 +103,10 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
             values |= {"device_list": reading.devices.kept.pk, "device_ids": ""}
         elif reading.devices.parsed is not None and reading.devices.parsed.text:
             values |= {"device_list": "", "device_ids": reading.devices.parsed.text}
-        if reading.values.parsed or reading.values.kept:
-            values["values_text"] = reading.values.typed if reading.values.parsed else ""
+        if reading.values.parsed:
+            values["values_text"] = reading.values.typed or values.get("values_text", "")
+        elif reading.values.kept:
+            values["values_text"] = ""
     form = ComposeForm(user=request.user, initial=values, tags=rows)
     form.devices.parsed = reading.devices.parsed
     form.values.parsed = reading.values.parsed
