@@ -212,7 +212,7 @@ def test_reruns_from_before_families_join_that_of_their_parent(ours):
     child = TaskFactory(application=ours, rerun_of=parent)
     grandchild = TaskFactory(application=ours, rerun_of=child)
     alone = TaskFactory(application=ours)
-    importlib.import_module("tasks.migrations.0012_families").give_reruns_their_family(apps, None)
+    importlib.import_module("tasks.migrations.0018_families").give_reruns_their_family(apps, None)
     (family,) = Family.objects.all()
     assert (family.name, family.created_at) == ("Valves", parent.created_at)
     assert set(family.tasks.all()) == {parent, child, grandchild}
