@@ -98,8 +98,10 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
     reading = ComposeForm(request.POST, request.FILES, user=request.user)
     if reading.chosen_target == TargetType.DEVICE_LIST:
         values |= pressed(reading, request.POST)
-        if reading.values.parsed or reading.values.kept:
-            values["values_text"] = reading.values.typed if reading.values.parsed else ""
+        if reading.values.parsed:
+            values["values_text"] = reading.values.typed or values.get("values_text", "")
+        elif reading.values.kept:
+            values["values_text"] = ""
     problem = ""
     if "recent" in request.POST:
         values |= recent.values_of(request.user, request.POST["recent"])
