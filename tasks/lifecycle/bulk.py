@@ -35,6 +35,17 @@ def let_others_write() -> None:
         time.sleep(PAUSE_SECONDS)
 
 
+def commit_lazily(using: BaseDatabaseWrapper) -> None:
+    """Call in a transaction that only repeats what callbacks say: PostgreSQL then does not wait for the disk.
+
+    What a crash loses of it is settled once more. Its log keeps the order of commits, so that neither a mark nor
+    anything that was done because of a result outlives the result.
+    """
+    if using.vendor == "postgresql":
+        with using.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit = off")
+
+
 def widen_cache() -> None:
     """SQLite's usual 2 MB hold a fraction of the pages that a batch touches."""
     if connection.vendor == "sqlite":

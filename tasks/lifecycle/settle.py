@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from django.db import connections, models, router, transaction
+from django.db import connection, connections, models, router, transaction
 
 from tasks import clock
 from tasks.bells import ring
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 BATCH = 20_000
 """Callbacks that are read at a time: the more are waiting, the more of them are of one device and one write."""
 MARKED = 1000
-"""Callbacks that are marked at a time: the receiver waits for the same lock."""
+"""Callbacks that are marked at a time with SQLite: the receiver waits for the same lock."""
 TURN_SECONDS = 3
 """After that a worker lets another job have its turn."""
 
@@ -198,6 +198,7 @@ def _settle_chunk(turn: Turn, chunk: Sequence[Observation], newest: dt.datetime 
     """One transaction; the last of a batch, which knows its ``newest`` time, counts as a try that came to something."""
     news = reduced(chunk)
     with transaction.atomic():
+        bulk.commit_lazily(connection)
         task = Task.objects.select_for_update().get(pk=turn.task_id)
         began = time.monotonic()
         _merge(task, news)
@@ -223,9 +224,11 @@ def _mark(ids: Sequence[int], state: Callback.State, problem: str = "") -> None:
     Those that are not NEW are left out in a way that keeps PostgreSQL from walking through all that are.
     """
     inbox = connections[router.db_for_write(Callback)]
-    with inbox.cursor() as cursor:
-        for start in range(0, len(ids), MARKED):
-            those, parameter = bulk.among("id", ids[start : start + MARKED], inbox)
+    together = MARKED if inbox.vendor == "sqlite" else BATCH
+    for start in range(0, len(ids), together):
+        those, parameter = bulk.among("id", ids[start : start + together], inbox)
+        with transaction.atomic(using=inbox.alias), inbox.cursor() as cursor:
+            bulk.commit_lazily(inbox)
             cursor.execute(
                 f"UPDATE {Callback._meta.db_table} SET state = %s, problem = %s"  # noqa: S608
                 f" WHERE {those} AND state NOT IN ('SETTLED', 'QUARANTINED')",

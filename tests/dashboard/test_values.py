@@ -107,7 +107,7 @@ def test_every_bad_cell_is_named_and_the_table_goes_back_for_correction(desk: Cl
     refused = desk.post("/compose/", values(values_text=bad, review="1"))
     assert refused.status_code == 422
     assert error_at(refused, "values_text") == "2 cells of the table cannot be used."
-    assert not Draft.objects.exists()
+    assert not Task.objects.exists()
 
 
 def test_columns_that_are_no_parameters_are_named_and_not_sent(desk: Client, values: Typed) -> None:
@@ -170,7 +170,7 @@ def test_a_list_that_would_become_too_many_tasks_is_refused(
     page = desk.post("/compose/", typed(device_ids=ids, review="1"))
     assert page.status_code == 422
     assert "This would become 1,001 tasks; at most 1,000" in words(page)
-    assert not Draft.objects.exists()
+    assert not Task.objects.exists()
 
 
 def test_a_keystroke_elsewhere_keeps_no_further_lists(desk: Client, values: Typed) -> None:

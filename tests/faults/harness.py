@@ -85,7 +85,7 @@ def world() -> Iterator[World]:
         stack.enter_context(mock.patch.object(clock, "now", made.now))
         stack.enter_context(mock.patch.object(line, "time", fake))
         stack.enter_context(mock.patch.object(line, "IDLE", 0.25))
-        for module in ("submit", "tokens", "asking"):  # by name: the verb ``submit`` hides its module
+        for module in ("submit", "tokens"):  # by name: the verb ``submit`` hides its module
             stack.enter_context(mock.patch.object(sys.modules[f"tasks.lifecycle.{module}"], "time", fake))
         yield made
 

@@ -15,6 +15,7 @@ from tasks.models import (
     Danger,
     Device,
     Group,
+    NamedList,
     Profile,
     ProfileVersion,
     Result,
@@ -33,6 +34,7 @@ from tests.factories import (
     ProfileFactory,
     ResultFactory,
     TaskFactory,
+    make_list,
     make_template,
 )
 
@@ -40,7 +42,7 @@ pytestmark = pytest.mark.django_db
 
 AUDITED = [
     Task, Attempt, Transition, Result, Callback, Profile, ProfileVersion, Danger, Device, Group, Sync,
-    Template,
+    Template, NamedList,
 ]  # fmt: skip
 SECRET, PASSPHRASE, TOKEN = "canary-secret", "canary-passphrase", "canary-access-token"
 
@@ -68,6 +70,7 @@ def data():
     Danger.objects.create(profile=profile, service_id="Valve", method="CLOSE")
     Sync.objects.create(application=application, problem="<script>alert(1)</script>")
     make_template("<script>alert(1)</script>")
+    make_list(application, ["d1"], "<script>alert(1)</script>")
     return tasks
 
 

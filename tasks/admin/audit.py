@@ -1,0 +1,130 @@
+"""What became of tasks: requests, attempts, transitions, results and callbacks."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.expressions import Combinable
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from tasks.models import Attempt, Callback, Result, Task, Transition
+
+from .base import History, ReadOnly
+
+
+class TransitionInline(History):
+    model = Transition
+    fields = ["at", "from_state", "to_state", "reason", "actor", "evidence"]
+
+
+class AttemptInline(History):
+    model = Attempt
+    fields = ["number", "started_at", "finished_at", "outcome", "http_status", "error_code", "worker"]
+
+
+@admin.register(Task)
+class TaskAdmin(ReadOnly):
+    list_display = ["id", "name", "state", "application", "author", "target_type", "method", "created_at"]
+    list_filter = ["state", "application", "author"]
+    search_fields = ["id", "platform_task_id"]
+    search_help_text = (
+        "A task's number or its taskID. The Tasks page searches names, and by several filters at once."
+    )
+    list_select_related = ["application", "author"]
+    exclude = ["callback_token"]
+    readonly_fields = ["sent"]
+    inlines = [TransitionInline, AttemptInline]
+
+    @admin.display(description="request as sent (callback secret masked)")
+    def sent(self, task: Task) -> SafeString:
+        shown = task.masked(task.request_body)
+        cut = f" … ({len(shown):,} characters)" if len(shown) > SHOWN else ""
+        return format_html("<pre class='request'>{}{}</pre>", shown[:SHOWN], cut)
+
+
+SHOWN = 20_000
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnly):
+    list_display = [
+        "task",
+        "number",
+        "started_at",
+        "finished_at",
+        "outcome",
+        "http_status",
+        "error_code",
+        "worker",
+    ]
+    ordering = ["-started_at", "-id"]
+    search_fields = ["task"]
+    search_help_text = "The number of a task."
+    date_hierarchy = "started_at"
+    list_select_related = ["task"]
+
+
+@admin.register(Transition)
+class TransitionAdmin(ReadOnly):
+    list_display = ["at", "task", "from_state", "to_state", "reason", "actor"]
+    list_filter = ["to_state", "actor"]
+    ordering = ["-at", "-id"]
+    search_fields = ["task"]
+    search_help_text = "The number of a task."
+    date_hierarchy = "at"
+    list_select_related = ["task", "actor"]
+
+
+@admin.register(Result)
+class ResultAdmin(ReadOnly):
+    list_display = [
+        "device_id",
+        "task_id",
+        "status",
+        "source",
+        "error_code",
+        "conflict",
+        "unexpected",
+        "finished_at",
+    ]
+    ordering = ["-id"]
+    search_fields = ["task", "device_id"]
+    search_help_text = "The number of a task, or a whole device id. A task's own page filters its devices."
+    raw_id_fields = ["task"]
+
+
+@admin.register(Callback)
+class CallbackAdmin(ReadOnly):
+    list_display = ["id", "task_number", "received_at", "state", "seen", "remote_address", "problem"]
+    list_filter = ["state"]
+    search_fields = ["task_id"]
+    search_help_text = "The number of a task."
+    date_hierarchy = "received_at"
+    exclude = ["body"]
+    readonly_fields = ["text"]
+
+    @admin.display(description="task")
+    def task_number(self, callback: Callback) -> int:
+        return callback.task_id
+
+    def get_ordering(self, request: HttpRequest) -> list[str | Combinable]:
+        """Each an order that an index gives: the newest first, but of new ones the next to be settled."""
+        if request.GET.get("state__exact") == Callback.State.NEW:
+            return ["task_id", "id"]
+        return ["-id"] if request.GET.get("q") else ["-received_at", "-id"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Callback], search_term: str
+    ) -> tuple[QuerySet[Callback], bool]:
+        """No join: tasks are in another database."""
+        number = search_term.strip().removeprefix("#")
+        if not number:
+            return queryset, False
+        if not (number.isdecimal() and len(number) <= 18):
+            return queryset.none(), False
+        found = queryset.filter(task_id=number)
+        # When nothing waits to be settled, as nearly always, an index has all of them in order.
+        waits = found.filter(state=Callback.State.NEW).exists()
+        return (found if waits else found.exclude(state=Callback.State.NEW)), False
