@@ -53,8 +53,8 @@ screenshots: $(VENV)/.dev  ## do the main job in Chromium and photograph every p
 bench: $(VENV)/.dev  ## figures beside their baselines: ARGS="receive history" for some of them
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-mutants: $(VENV)/.dev ## change the code that decides in every small way; the tests must notice (an hour on two cores)
-	@$(BIN)/mutmut run && $(BIN)/mutmut results
+mutants: $(VENV)/.dev ## change the code that decides in every small way; the tests must notice (hours on two cores; ARGS= names of mutants)
+	@$(BIN)/mutmut run $(ARGS) && $(BIN)/mutmut results
 
 SCHEDULES ?= 10000
 SEED ?= 1

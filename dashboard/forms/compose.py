@@ -86,7 +86,7 @@ class ComposeForm(ShapedFields):
         self._check_free(cleaned.get("paras"))
         if self.chosen_target == TargetType.DEVICE_LIST:
             if self.values.problem:
-                self.add_error("values_text", self.values.problem)
+                self.add_error(None if self.values.is_locked else "values_text", self.values.problem)
             elif self.devices.problem:
                 self.add_error("device_ids", self.devices.problem)
         if cleaned.get("application"):

@@ -51,13 +51,15 @@ def fields() -> dict[str, forms.Field]:
 class GivenValues:
     """``kept`` belongs to the list of devices that the form carries; ``parsed`` is what could not be kept.
 
-    ``typed`` is the text of a short table, also of an uploaded one: what the operator goes on to correct.
+    ``typed`` is the text of a short table, also of an uploaded one: what the operator goes on to correct. A template
+    that locks devices or parameters takes no table.
     """
 
     def __init__(self, form: ShapedFields) -> None:
         self.form = form
         self.parsed: Table | None = None
-        self.kept = _table_of(form.devices.kept)
+        self.is_locked = "target" in form.locked_parts or form.has_locked_parameters
+        self.kept = None if self.is_locked else _table_of(form.devices.kept)
         self.typed = ""
         self._is_read = False
         form.fields |= fields()
@@ -70,6 +72,11 @@ class GivenValues:
         if self._is_read or not (text.strip() or file or again):
             return
         self._is_read = True
+        if self.is_locked:
+            self.parsed = Table(
+                problem="The template locks what a table of values would change; it was left out."
+            )
+            return
         source = ""
         try:
             if file:

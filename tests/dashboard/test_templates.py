@@ -115,6 +115,19 @@ def test_a_file_is_no_way_around_locked_devices(writer: Client, desk: Client, ty
     assert sent(desk, fields(refused).posted)["param"]["deviceList"] == ["device-1", "device-2"]
 
 
+@pytest.mark.parametrize("part", ["target", "para:count"])
+def test_a_table_of_values_is_no_way_around_a_lock(
+    part: str, writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_profile(typed, meter), locked=[part])
+    posted = started(desk, template, review="1", values_text="deviceId,count\ndevice-9,7\n")
+    refused = desk.post("/compose/", posted)
+    assert refused.status_code == 422
+    assert "The template locks what a table of values would change" in words(refused)
+    param = sent(desk, fields(refused).posted)["param"]
+    assert (param["deviceList"], param["command"]["paras"]["count"]) == (["device-1", "device-2"], 4)
+
+
 def test_locked_tags_stay_as_they_are(writer: Client, desk: Client, typed: Typed) -> None:
     template = saved_as(writer, typed(tag_name=["a"], tag_value=["1"]), locked=["tags"])
     posted = started(desk, template) | {"tag_name": ["a", "b"], "tag_value": ["1", "2"], "review": "1"}
