@@ -13,6 +13,8 @@ from dashboard import inbox as module
 from dashboard.inbox import KEPT, UNKEPT, UNKNOWN, Inbox
 from tasks.lifecycle import Arrival
 
+from .apart import run_apart
+
 
 class Store:
     """Stands for ``lifecycle.receive``: tokens that are numbers are known; it can be made slow or broken."""
@@ -54,7 +56,7 @@ def test_what_comes_together_is_committed_together(store: Store) -> None:
         asyncio.get_running_loop().call_later(0.2, store.open.set)
         return await keep(inbox, *["7"] * 50, "nobody", *["8"] * 49)
 
-    assert asyncio.run(run()) == [KEPT] * 50 + [UNKNOWN] + [KEPT] * 49
+    assert run_apart(run()) == [KEPT] * 50 + [UNKNOWN] + [KEPT] * 49
     assert sum(store.commits) == 100
     assert len(store.commits) <= 2
 
@@ -70,7 +72,7 @@ def test_more_than_can_wait_is_sent_away_at_once(store: Store, monkeypatch: pyte
         first = await keep(inbox, *["7"] * 50)
         return first + await keep(inbox, "7")
 
-    *outcomes, afterwards = asyncio.run(run())
+    *outcomes, afterwards = run_apart(run())
     assert 10 <= outcomes.count(KEPT) <= 11
     assert outcomes.count(KEPT) + outcomes.count(UNKEPT) == 50
     assert afterwards == KEPT
@@ -88,13 +90,13 @@ def test_large_bodies_fill_the_room_before_small_ones_do(
         first = await keep(inbox, *["7"] * 30, body=b"x" * 1000)
         return first + await keep(inbox, *["7"] * 5, body=b"x" * 1000)
 
-    outcomes = asyncio.run(run())
+    outcomes = run_apart(run())
     assert outcomes == [KEPT] * 10 + [UNKEPT] * 20 + [KEPT] * 5
 
 
 def test_a_connection_that_is_gone_costs_a_second_try_and_no_push(store: Store) -> None:
     store.failures = 1
-    assert asyncio.run(keep(Inbox(), "7", "nobody")) == [KEPT, UNKNOWN]
+    assert run_apart(keep(Inbox(), "7", "nobody")) == [KEPT, UNKNOWN]
 
 
 def test_what_cannot_be_kept_is_not_acknowledged(store: Store, caplog: pytest.LogCaptureFixture) -> None:
@@ -104,7 +106,7 @@ def test_what_cannot_be_kept_is_not_acknowledged(store: Store, caplog: pytest.Lo
         inbox = Inbox()
         return await keep(inbox, "7") + await keep(inbox, "7")
 
-    assert asyncio.run(run()) == [UNKEPT, KEPT]
+    assert run_apart(run()) == [UNKEPT, KEPT]
     assert caplog.text.count("callbacks could not be kept") == 1
 
 
@@ -126,7 +128,7 @@ def test_nobody_waits_for_a_database_that_hangs(store: Store, monkeypatch: pytes
         await asyncio.sleep(0.2)
         return first + later + await keep(inbox, "7")
 
-    assert asyncio.run(run()) == [UNKEPT] * 40 + [KEPT]
+    assert run_apart(run()) == [UNKEPT] * 40 + [KEPT]
 
 
 def test_a_broker_that_is_slow_does_not_hold_up_pushes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +143,6 @@ def test_a_broker_that_is_slow_does_not_hold_up_pushes(store: Store, monkeypatch
         await asyncio.sleep(0.6)
 
     began = time.monotonic()
-    asyncio.run(run())
+    run_apart(run())
     assert time.monotonic() - began < 1.5
     assert {0, 1} <= {*rung}

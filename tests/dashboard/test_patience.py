@@ -9,6 +9,8 @@ import pytest
 from dashboard import patience as module
 from dashboard.patience import Patience
 
+from .apart import run_apart
+
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +33,7 @@ def test_what_takes_too_long_is_given_up_and_its_neighbour_is_not() -> None:
         first = await asyncio.gather(within(patience, 30), within(patience, 0.01), within(patience, 30))
         return [*first, await within(patience, 30)]  # nobody was waiting meanwhile
 
-    assert asyncio.run(asyncio.wait_for(run(), 5)) == ["given up", "done", "given up", "given up"]
+    assert run_apart(asyncio.wait_for(run(), 5)) == ["given up", "done", "given up", "given up"]
 
 
 def test_a_cancellation_by_somebody_else_stays_one() -> None:
@@ -42,7 +44,7 @@ def test_a_cancellation_by_somebody_else_stays_one() -> None:
         await task
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(run())
+        run_apart(run())
 
 
 def test_an_error_inside_is_the_error_outside() -> None:
@@ -51,7 +53,7 @@ def test_an_error_inside_is_the_error_outside() -> None:
             raise ConnectionError("broken off")
 
     with pytest.raises(ConnectionError, match="broken off"):
-        asyncio.run(run())
+        run_apart(run())
 
 
 def test_nobody_looks_when_nobody_waits() -> None:
@@ -61,4 +63,4 @@ def test_nobody_looks_when_nobody_waits() -> None:
         await asyncio.sleep(0.1)
         return patience._looking
 
-    assert not asyncio.run(run())
+    assert not run_apart(run())

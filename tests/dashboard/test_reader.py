@@ -9,7 +9,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from dashboard import reader
 from dashboard.export import MOST_AT_ONCE
 from dashboard.reader import GONE, has_gone, watched
 
+from .apart import run_apart
 from .site import Site, running_site, seeded
 
 ROWS = 300_000
@@ -178,8 +178,7 @@ def run(send: Any, *, hangs_up_after: float = 60.0) -> list[bool]:
         await asyncio.sleep(hangs_up_after)
         return {"type": "http.disconnect"}
 
-    with ThreadPoolExecutor(1) as pool:  # this thread may have a browser's loop running
-        pool.submit(lambda: asyncio.run(watched(application, {"type": "http"}, receive, send))).result()
+    run_apart(watched(application, {"type": "http"}, receive, send))
     return told
 
 
