@@ -30,13 +30,16 @@ def upsert(
 
 
 def join(application: Application, group: Group, ids: Iterable[str], *, seen_in: int) -> None:
-    """Put the devices of these ids into the group; ids that the catalogue does not know are passed over."""
+    """Put the devices of these ids into the group; ids that the catalogue does not know are passed over.
+
+    The cross join keeps SQLite from walking through the whole fleet for each page, and looking into the page instead.
+    """
     item = "value" if connection.vendor == "sqlite" else "value #>> '{}'"
     _run(
         f"INSERT INTO {Membership._meta.db_table} (group_id, device_id, seen_in) "  # noqa: S608
         f"SELECT %s, device.id, %s FROM {_each()} "
-        f"JOIN {Device._meta.db_table} device ON device.application_id = %s AND device.device_id = {item} "
-        "WHERE true ON CONFLICT (group_id, device_id) DO UPDATE SET seen_in = excluded.seen_in",
+        f"CROSS JOIN {Device._meta.db_table} device WHERE device.application_id = %s AND device.device_id = {item} "
+        "ON CONFLICT (group_id, device_id) DO UPDATE SET seen_in = excluded.seen_in",
         [group.pk, seen_in, json.dumps(list(dict.fromkeys(ids))), application.pk],
     )
 
