@@ -85,6 +85,8 @@ def test_every_combination_gives_what_a_plain_filter_gives_both_ways(
     people = {"operator": User.objects.get(username="operator").pk}
     for values in itertools.product(*FILTERS.values()):
         asked: dict[str, Any] = dict(zip(FILTERS, values, strict=True))
+        if reach == 1 and asked["days"]:
+            continue  # with a longer reach they were beside each of the others
         if asked.pop("days"):
             asked |= {"since": "2026-03-10", "until": "2026-04-02"}
         asked["author"] = people.get(asked["author"], "")
