@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 
@@ -57,8 +58,11 @@ class Desk:
     def submit(self, draft: str = "") -> Click:
         """Click, and see the task's page."""
         draft = draft or self.review()
+        cautions = re.search(
+            r'name="acknowledged"[^>]*value="([^"]*)"', self.session.get(draft, timeout=30).text
+        )
         began = time.monotonic()
-        answer = self.session.post(draft, timeout=30)
+        answer = self.session.post(draft, {"acknowledged": cautions[1]} if cautions else None, timeout=30)
         seconds = time.monotonic() - began
         assert answer.status_code == 200, answer.text
         assert "/tasks/" in answer.url, answer.text
