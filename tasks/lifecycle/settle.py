@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from django.db import connection, connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tasks import clock
 from tasks.bells import ring
@@ -227,10 +228,20 @@ def _mark(ids: Sequence[int], state: Callback.State, problem: str = "") -> None:
     together = MARKED if inbox.vendor == "sqlite" else BATCH
     for start in range(0, len(ids), together):
         those, parameter = bulk.among("id", ids[start : start + together], inbox)
-        with transaction.atomic(using=inbox.alias), inbox.cursor() as cursor:
-            bulk.commit_lazily(inbox)
+        with _marking(inbox), inbox.cursor() as cursor:
             cursor.execute(
                 f"UPDATE {Callback._meta.db_table} SET state = %s, problem = %s"  # noqa: S608
                 f" WHERE {those} AND state NOT IN ('SETTLED', 'QUARANTINED')",
                 [state, problem[:300], parameter],
             )
+
+
+@contextlib.contextmanager
+def _marking(inbox: BaseDatabaseWrapper) -> Iterator[None]:
+    """On SQLite a statement is a transaction by itself, and the receiver waits for every moment of it."""
+    if inbox.vendor == "sqlite":
+        yield
+        return
+    with transaction.atomic(using=inbox.alias):
+        bulk.commit_lazily(inbox)
+        yield
