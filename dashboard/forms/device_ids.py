@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -16,13 +15,12 @@ from typing import IO, Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from tasks.lifecycle.values import device_column, encoding_of, letters
 from tasks.models import DeviceList
 from tasks.platform import wire
 
 from .line_numbers import LineNumbers
 
-COLUMN_NAMES = frozenset({"deviceid", "device", "id"})
-BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 SEPARATORS = str.maketrans(",;", "  ")
 
 LONG = 5000
@@ -73,8 +71,8 @@ def parse_file(name: str, file: IO[bytes], column: str = "") -> Parsed:
     """A text file as pasted; of a CSV file the named or numbered column, the one headed deviceId, or else the first."""
     start = file.read(1000)
     file.seek(0)
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
-    if start.startswith(b"PK\x03\x04") or (b"\0" in start and encoding != "utf-16"):
+    encoding = encoding_of(start)
+    if encoding is None:
         return Parsed(problem=f"{name} is not a text file. Save the list as CSV or TXT and try again.")
     # Without the wrapper of a temporary file, which is asked for every line.
     lines = io.TextIOWrapper(getattr(file, "file", file), encoding, newline="")
@@ -91,17 +89,17 @@ def keep(parsed: Parsed, author: User, source: str) -> DeviceList:
     """Store what was read, so that the form needs to carry only its id."""
     if parsed.column:
         source = f"{source}, column {parsed.column}"
-    return DeviceList.objects.create(
-        author=author,
+    kept = DeviceList.of(
+        author,
+        parsed.ids,
         source=source[:300],
-        count=len(parsed.ids),
         duplicates=parsed.duplicates,
         bad=[[line.number, line.text, line.problem] for line in parsed.bad],
         bad_count=parsed.bad_count,
         lines=parsed.lines,
-        first=parsed.ids[: DeviceList.FIRST],
-        text="\n".join(parsed.ids),
     )
+    kept.save()
+    return kept
 
 
 def _parse(name: str, lines: Iterator[str], column: str = "") -> Parsed:
@@ -115,7 +113,7 @@ def _parse(name: str, lines: Iterator[str], column: str = "") -> Parsed:
     is_table = (
         name.lower().endswith(".csv")
         or bool(column)
-        or (delimiter in heading and _column(heading.split(delimiter)) is not None)
+        or (delimiter in heading and device_column(heading.split(delimiter)) is not None)
     )
     whole = chain(top, lines)
     try:
@@ -142,7 +140,7 @@ def _words(lines: Iterator[str]) -> Found:
             numbers, words = [at for at, _ in numbered], [word for _, word in numbered]
         if at_top and words:
             at_top = False
-            if _letters(words[0]) == "deviceid":
+            if letters(words[0]) == "deviceid":
                 numbers, words = numbers[1:], words[1:]
         yield numbers, words
         number += len(chunk)
@@ -161,7 +159,7 @@ class _Table:
         """Reads as far as the first row that says anything. A wanted column that is not there is a problem."""
         top: list[str] = next((row for row in rows if any(map(str.strip, row))), [])
         heads = [head.strip().lstrip("\ufeff") for head in top]
-        found = _column(heads)
+        found = device_column(heads)
         if wanted := wanted.strip():
             place = next((at for at, head in enumerate(heads) if head.lower() == wanted.lower()), None)
             if place is not None:
@@ -188,14 +186,6 @@ class _Table:
                 yield numbers, words
                 numbers, words = [], []
         yield numbers, words
-
-
-def _column(headings: Sequence[str]) -> int | None:
-    return next((place for place, head in enumerate(headings) if _letters(head) in COLUMN_NAMES), None)
-
-
-def _letters(heading: str) -> str:
-    return re.sub(r"[^a-z]", "", heading.lower())
 
 
 def _collect(found: Iterable[tuple[Sequence[int], Sequence[str]]], column: str = "") -> Parsed:

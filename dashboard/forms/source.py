@@ -229,9 +229,9 @@ PARTS = frozenset({Operation.WITHOUT, Operation.BOTH})
 
 def made(ids: list[str], author: User, **columns: Any) -> DeviceList:
     """A list of these ids, as the form carries it."""
-    return DeviceList.objects.create(
-        author=author, count=len(ids), first=ids[: DeviceList.FIRST], text="\n".join(ids), **columns
-    )
+    kept = DeviceList.of(author, ids, **columns)
+    kept.save()
+    return kept
 
 
 def step(kept: DeviceList, ids: list[str], author: User, words: str, *, is_part: bool) -> DeviceList:

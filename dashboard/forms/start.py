@@ -82,6 +82,6 @@ def _named(rows: Any, key: str) -> Any:
 
 def _device_list_of(task: Task, author: User) -> DeviceList:
     ids = json.loads(task.request_body)["param"]["deviceList"]
-    return DeviceList.objects.create(
-        author=author, source=f"task #{task.pk}", count=len(ids), text="\n".join(ids)
-    )
+    kept = DeviceList.of(author, ids, source=f"task #{task.pk}")
+    kept.save()
+    return kept

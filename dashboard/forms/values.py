@@ -95,14 +95,13 @@ class GivenValues:
     def _keep(self, table: Table, source: str, text: str) -> None:
         ids = [device for each in table.sets for device in each.devices]
         self.form.devices.parsed = None
-        self.form.devices.kept = kept = DeviceList.objects.create(
-            author=self.form.user,
+        self.form.devices.kept = kept = DeviceList.of(
+            self.form.user,
+            ids,
             source=source[:300] or "the table of values",
-            count=len(ids),
             duplicates=table.duplicates,
-            first=ids[: DeviceList.FIRST],
-            text="\n".join(ids),
         )
+        kept.save()
         self.kept = ValueTable.objects.create(
             devices=kept,
             columns=table.columns,

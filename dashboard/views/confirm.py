@@ -45,8 +45,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     outlook = outlook_of(form)
     application, wanted, reach = form.cleaned_data["application"], outlook.request, outlook.reach
     word = _word_to_type(application, wanted, reach)
-    typed = request.POST.get("typed", "").strip()
-    mistyped = request.method == "POST" and word not in ("", typed, typed.replace(",", "").replace(" ", ""))
+    mistyped = request.method == "POST" and not is_typed(word, request.POST.get("typed", ""))
     cautions = [concern.key for concern in outlook.concerns if concern.severity == Severity.CAUTION]
     acknowledged = set(cautions) <= set(request.POST.get("acknowledged", "").split(","))
     unread = request.method == "POST" and not acknowledged
@@ -122,6 +121,12 @@ def _lineage(form: ComposeForm, known: str) -> lifecycle.Lineage | None:
         return None
     seen = int(known) if known.isascii() and known.isdecimal() and len(known) < 19 else 0
     return lifecycle.Lineage(parent, tuple(kept.rerun_outcomes), kept.rerun_filter, known=seen)
+
+
+def is_typed(word: str, typed: str) -> bool:
+    """Was the word typed that a large send asks for? A number may be grouped as people write it."""
+    typed = typed.strip()
+    return word in ("", typed, typed.replace(",", "").replace(" ", ""))
 
 
 def _word_to_type(application: Application, wanted: dict[str, Any], reach: Reach | None) -> str:

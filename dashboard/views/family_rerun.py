@@ -15,7 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from dashboard.http import HttpRequest, page
 from dashboard.paging import number
 from dashboard.views.compose import compose_permission
-from dashboard.views.rerun import label_of, outcomes_in
+from dashboard.views.confirm import is_typed
+from dashboard.views.rerun import chosen_of, label_of, outcomes_in
 from tasks.lifecycle import AlreadyRerun, Invalid, NotOffered, family_rerun
 from tasks.lifecycle.families import page_of, sent_under, task_count
 from tasks.lifecycle.family_rerun import Portion
@@ -42,12 +43,10 @@ def choose(request: HttpRequest, family_id: int) -> HttpResponse:
         messages.error(request, f"Nothing was composed. {refusal}")
         return redirect(found)
     made = DeviceList.objects.bulk_create(
-        DeviceList(
-            author=request.user,
+        DeviceList.of(
+            request.user,
+            portion.devices,
             source=f"task #{portion.parent.pk}",
-            count=len(portion.devices),
-            first=portion.devices[: DeviceList.FIRST],
-            text="\n".join(portion.devices),
             rerun_of=portion.parent,
             rerun_outcomes=outcomes,
         )
@@ -76,8 +75,7 @@ def review(request: HttpRequest, family_id: int) -> HttpResponse:
         messages.error(request, "Nothing was sent. This page was too old: choose the devices once more.")
         return redirect(found)
     outcomes, newest = kept[0].rerun_outcomes, number(request.POST.get("newest")) or 0
-    word, typed = _word_to_type(kept), request.POST.get("typed", "").strip()
-    if word not in ("", typed, typed.replace(",", "").replace(" ", "")):
+    if not is_typed(_word_to_type(kept), request.POST.get("typed", "")):
         return _show(request, found, kept, outcomes, newest, key, mistyped=True)
     portions = [Portion(each.rerun_of, each.ids) for each in kept if each.rerun_of]
     try:
@@ -100,11 +98,7 @@ def _lists(request: HttpRequest, found: Family, ids: Sequence[uuid.UUID]) -> Que
 def rerun_of(found: Family, request: HttpRequest) -> dict[str, Any]:
     """The choice: every outcome with its count over all tasks."""
     offer = family_rerun.offer(found)
-    asked = outcomes_in(request.GET.getlist("outcome"))
-    offered = [choice for choice in offer.choices if not choice.refusal]
-    chosen = (
-        [choice for choice in offered if choice.outcome in asked] if "chosen" in request.GET else offered[:1]
-    )
+    chosen = chosen_of(offer.choices, request)
     return {
         "rerun_choices": [(choice, choice in chosen) for choice in offer.choices],
         "rerun_label": label_of(chosen),

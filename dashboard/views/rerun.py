@@ -41,30 +41,26 @@ def choose(request: HttpRequest, task_id: int) -> HttpResponse:
         messages.error(request, f"Nothing was composed. {refusal}")
         return redirect(found)
     asked = urlencode([(name, value) for name, values in request.GET.lists() for value in values if value])
-    kept = DeviceList.objects.create(
-        author=request.user,
+    kept = DeviceList.of(
+        request.user,
+        ids,
         source=f"task #{found.pk}",
-        count=len(ids),
-        text="\n".join(ids),
         rerun_of=found,
         rerun_outcomes=outcomes,
         rerun_filter=asked if by_filter else "",
     )
+    kept.save()
     return redirect(_draft(found, kept, request))
 
 
 def reruns_of(found: Task, request: HttpRequest) -> dict[str, Any]:
     """What a task's page says of reruns: its own origin, its reruns, and the choice."""
     choices = rerun.choices(found)
-    asked = outcomes_in(request.GET.getlist("outcome"))
-    offered = [choice for choice in choices if not choice.refusal]
-    chosen = (
-        [choice for choice in offered if choice.outcome in asked] if "chosen" in request.GET else offered[:1]
-    )
+    chosen = chosen_of(choices, request)
     return {
         "rerun_choices": [(choice, choice in chosen) for choice in choices],
         "rerun_label": label_of(chosen),
-        "rerun_refusal": "" if offered else _why_none(choices),
+        "rerun_refusal": _why_none(choices) if all(choice.refusal for choice in choices) else "",
         "reruns": found.reruns.order_by("pk")[:MANY],
     }
 
@@ -78,6 +74,15 @@ def _draft(found: Task, kept: DeviceList, request: HttpRequest) -> Draft:
     tags = [(name, value) for name, value in found.tags]
     data = posted(ComposeForm(user=request.user, initial=values, tags=tags))
     return Draft.objects.create(author=request.user, values={name: data.getlist(name) for name in data})
+
+
+def chosen_of(choices: Sequence[rerun.Choice], request: HttpRequest) -> list[rerun.Choice]:
+    """Those that the page was asked with; before anybody chose, the first that can be chosen."""
+    asked = outcomes_in(request.GET.getlist("outcome"))
+    offered = [choice for choice in choices if not choice.refusal]
+    return (
+        [choice for choice in offered if choice.outcome in asked] if "chosen" in request.GET else offered[:1]
+    )
 
 
 def outcomes_in(given: Sequence[str]) -> list[Outcome]:

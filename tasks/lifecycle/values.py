@@ -74,10 +74,26 @@ def with_values(paras: Mapping[str, Any] | None, values: Mapping[str, Any]) -> d
     return {name: value for name, value in {**(paras or {}), **values}.items() if name not in left_out}
 
 
+def encoding_of(start: bytes) -> str | None:
+    """The encoding of a file that begins so; None when it is no text, as a workbook is."""
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
+    return None if start.startswith(b"PK\x03\x04") or (b"\0" in start and encoding != "utf-16") else encoding
+
+
+def device_column(heads: Sequence[str]) -> int | None:
+    """Where the headings of a table say that the device ids stand."""
+    return next((at for at, head in enumerate(heads) if letters(head) in DEVICE_COLUMNS), None)
+
+
+def letters(heading: str) -> str:
+    """What counts of a heading: ``Device ID`` and ``device_id`` are the same."""
+    return re.sub("[^a-z]", "", heading.lower())
+
+
 def decode(data: bytes) -> str:
     """The text of a file; raises ``Unreadable``."""
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
-    if data.startswith(b"PK\x03\x04") or (b"\0" in data[:1000] and encoding != "utf-16"):
+    encoding = encoding_of(data[:1000])
+    if encoding is None:
         raise Unreadable("This is not a text file. Save the table as CSV and try again.")
     try:
         return data.decode(encoding)
@@ -141,9 +157,7 @@ def _columns(
     heads: Sequence[str], command: Command | None, table: Table
 ) -> tuple[int, list[tuple[int, str, Parameter | None]]]:
     """Where the device ids stand, and where which parameter does; a name may be written in small or big letters."""
-    device_at = next(
-        (at for at, head in enumerate(heads) if re.sub("[^a-z]", "", head.lower()) in DEVICE_COLUMNS), None
-    )
+    device_at = device_column(heads)
     if device_at is None:
         raise Unreadable("The first line must name the columns: one deviceId, the others after parameters.")
     known = {parameter.name: parameter for parameter in command.parameters} if command else {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect_right
+from collections.abc import Sequence
 from operator import itemgetter
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -68,6 +70,11 @@ class DeviceList(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count:,} devices"
+
+    @classmethod
+    def of(cls, author: User, ids: Sequence[str], **columns: Any) -> DeviceList:
+        """A list of these ids, not saved yet."""
+        return cls(author=author, count=len(ids), first=ids[: cls.FIRST], text="\n".join(ids), **columns)
 
     @property
     def is_usable(self) -> bool:
