@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.contrib.auth.decorators import login_not_required
@@ -42,6 +43,12 @@ HEADERS: dict[int, dict[str, str]] = {
 }
 OUTCOMES = {inbox.KEPT: KEPT, inbox.UNKNOWN: UNKNOWN, inbox.UNKEPT: UNAVAILABLE}
 
+PLAIN = "", "identity"
+"""Values of Content-Encoding under which a body is what it says."""
+
+LONGEST = 20
+"""Characters of a Content-Length by which it is judged."""
+
 patience = Patience(BODY_SECONDS)
 
 answered: Counter[int] = Counter()
@@ -54,24 +61,26 @@ class Request(NamedTuple):
     method: str
     length: str
     chunked: bool
-    encoding: str
-    source: str
+    encoded: bool
+    welcome: bool
+    """May pushes come from its sender?"""
     whole: bool = True
     """Does the server give us chunked bodies whole?"""
 
 
 CHECKS: tuple[tuple[Callable[[Request], bool], int], ...] = (
     (lambda request: request.method != "POST", NOT_POST),
-    (lambda request: not allowed(request.source), FORBIDDEN),
+    (lambda request: not request.welcome, FORBIDDEN),
     (lambda request: request.chunked and request.length != "", BAD),  # two lengths for one body are an attack
     (lambda request: request.chunked and not request.whole, NO_LENGTH),  # it would look like an empty body
     (lambda request: request.length != "" and not _is_length(request.length), BAD),
     (lambda request: request.length != "" and int(request.length) > MOST_BYTES, TOO_LARGE),
-    (lambda request: request.encoding not in ("", "identity"), COMPRESSED),
+    (lambda request: request.encoded, COMPRESSED),
 )
 """The first that is true decides; a body is read when none is."""
 
 
+@lru_cache(1024)
 def _refusal(request: Request) -> int | None:
     for wrong, status in CHECKS:
         if wrong(request):
@@ -80,7 +89,7 @@ def _refusal(request: Request) -> int | None:
 
 
 def _is_length(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 19
+    return text.isascii() and text.isdecimal() and len(text) < LONGEST
 
 
 @login_not_required
@@ -89,8 +98,8 @@ def callback(request: HttpRequest, token: str) -> HttpResponse:
     """Answers 200 only for what is committed, 404 for a token that opens nothing, 503 when nothing can be kept."""
     status = _received(request, token)
     answered[status] += 1
-    headers = {"Content-Type": "text/plain", "Content-Length": "0", **HEADERS.get(status, {})}
-    answer = HttpResponse("", status=status, headers=headers)
+    answer = HttpResponse(status=status, headers={"Content-Length": "0", **HEADERS.get(status, {})})
+    del answer["Content-Type"]
     answer._has_been_logged = True  # type: ignore[attr-defined]  # Django would log the path, and with it the token
     return answer
 
@@ -109,10 +118,10 @@ def pushes_first(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Cal
 def _received(request: HttpRequest, token: str) -> int:
     told = request.headers
     length = told.get("Content-Length", "")
+    chunked, encoded = "Transfer-Encoding" in told, told.get("Content-Encoding", "") not in PLAIN
     sender = source(request.META.get("REMOTE_ADDR", ""), told.get("X-Forwarded-For", ""))
-    encoding = told.get("Content-Encoding", "")
     whole = bool(request.META.get("wsgi.input_terminated"))
-    asked = Request(request.method or "", length, "Transfer-Encoding" in told, encoding, sender, whole)
+    asked = Request(request.method or "", length[:LONGEST], chunked, encoded, allowed(sender), whole)
     if refusal := _refusal(asked):
         return refusal
     body = request.read(MOST_BYTES + 1)
@@ -142,20 +151,14 @@ async def door(scope: dict[str, Any], read: Any, send: Any, inbox: Inbox) -> Non
 
 
 async def _receive(scope: dict[str, Any], read: Any, inbox: Inbox) -> int:
-    length = encoding = forwarded = ""
-    chunked = False
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            length = value.decode("latin-1")
-        elif name == b"transfer-encoding":
-            chunked = True
-        elif name == b"content-encoding":
-            encoding = value.decode("latin-1")
-        elif name == b"x-forwarded-for":
-            forwarded += "," + value.decode("latin-1")
+    told = dict(scope["headers"])
+    length = told.get(b"content-length", b"").decode("latin-1")
+    chunked = b"transfer-encoding" in told
+    encoded = told.get(b"content-encoding", b"").decode("latin-1") not in PLAIN
     client = scope.get("client")
-    sender = source(client[0] if client else "", forwarded)
-    if refusal := _refusal(Request(scope["method"], length, chunked, encoding, sender)):
+    sender = source(client[0] if client else "", _forwarded(scope) if b"x-forwarded-for" in told else "")
+    asked = Request(scope["method"], length[:LONGEST], chunked, encoded, allowed(sender))
+    if refusal := _refusal(asked):
         return refusal
     try:
         with patience:
@@ -176,8 +179,13 @@ async def _receive(scope: dict[str, Any], read: Any, inbox: Inbox) -> int:
     return OUTCOMES[await inbox.keep(Arrival(token, bytes(body), sender))]
 
 
+def _forwarded(scope: dict[str, Any]) -> str:
+    """All headers X-Forwarded-For as one."""
+    return ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
+
+
 def _start(status: int) -> dict[str, Any]:
-    headers = {"Content-Type": "text/plain", "Content-Length": "0", **HEADERS.get(status, {})}
+    headers = {"Content-Length": "0", **HEADERS.get(status, {})}
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     return {"type": "http.response.start", "status": status, "headers": pairs}
 
