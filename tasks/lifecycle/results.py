@@ -63,7 +63,7 @@ def _read(task: Task, device_ids: list[str]) -> dict[str, Sequence[Share]]:
     those, parameter = bulk.among("device_id", device_ids, connection)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id, device_id, {', '.join(COLUMNS)} FROM {Result._meta.db_table}"  # noqa: S608
+            f"SELECT id, device_id, {_columns()} FROM {Result._meta.db_table}"  # noqa: S608
             f" WHERE task_id = %s AND {those} ORDER BY device_id, id",
             [task.pk, parameter],
         )
@@ -72,6 +72,13 @@ def _read(task: Task, device_ids: list[str]) -> dict[str, Sequence[Share]]:
             for pk, device_id, command_id, unexpected, anonymous, *rest in cursor.fetchall()
         ]
     return {device_id: list(group) for device_id, group in groupby(shares, attrgetter("device_id"))}
+
+
+def _columns() -> str:
+    """PostgreSQL's times without a zone, as they are wanted: with one, each is read by code of Python's."""
+    if connection.vendor != "postgresql":
+        return ", ".join(COLUMNS)
+    return ", ".join([*COLUMNS[:-3], *(f"{name} AT TIME ZONE 'UTC'" for name in COLUMNS[-3:])])
 
 
 def _finding(*columns: Any) -> Finding:

@@ -33,7 +33,7 @@ from .turns import TRIES, TROUBLE, Turn, turn_of
 
 logger = logging.getLogger(__name__)
 
-BATCH = 20_000
+BATCH = 50_000
 """Callbacks that are read at a time: the more are waiting, the more of them are of one device and one write."""
 MARKED = 1000
 """Callbacks that are marked at a time with SQLite: the receiver waits for the same lock."""
