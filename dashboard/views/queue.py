@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.http import HttpRequest, page
 from dashboard.views.history import view_permission
-from tasks import lifecycle
+from tasks import clock, lifecycle
 from tasks.lifecycle import budget, evidence
 from tasks.lifecycle import queue as domain
 from tasks.models import Application, Callback, Task
@@ -30,6 +30,7 @@ settle_permission = permission_required("tasks.settle_task", raise_exception=Tru
 
 @view_permission
 @require_safe
+@clock.standing()
 def queue(request: HttpRequest) -> HttpResponse:
     """Every application with its slots as a board, its budget, and its waiting tasks in their order."""
     stopped = domain.nobody_sends()

@@ -106,6 +106,22 @@ def test_where_there_is_a_database_server_its_clock_is_asked(monkeypatch):
     monkeypatch.setattr(clock, "connection", SimpleNamespace(vendor="postgresql", cursor=Cursor))
     assert clock.now() == moment
     assert asked == ["SELECT clock_timestamp()"]
+    with clock.standing():
+        assert [clock.now() for _ in range(3)] == [moment] * 3
+    assert len(asked) == 2
+
+
+def test_time_goes_on_after_it_stood_also_when_that_failed():
+    @clock.standing()
+    def broken():
+        stood.append(clock.now())
+        stood.append(clock.now())
+        raise ValueError("broken")
+
+    stood = []
+    with pytest.raises(ValueError, match="broken"):
+        broken()
+    assert stood[0] == stood[1] < clock.now()
 
 
 def test_where_there_is_none_this_machine_has_one_clock_for_all(monkeypatch):
