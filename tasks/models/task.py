@@ -47,10 +47,6 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Unconfirmed tasks for which evidence should be looked for."""
         return self.filter(state=State.UNCONFIRMED, poll_at__lte=now)
 
-    def light(self) -> TaskQuerySet:
-        """Without what grows with the number of devices; that is no column of this table."""
-        return self.all()
-
     def for_lists(self) -> TaskQuerySet:
         """What a list of tasks shows: not what grows, nothing to decrypt, no JSON but the counts."""
         return self.select_related("application", "author").only(
