@@ -20,7 +20,6 @@ import aiohttp
 
 from .config import Delivery
 
-Body = Callable[[], dict[str, Any]]
 Chance = Callable[[], list[tuple[str, float]]]  # the fault script's word on one push: (action, seconds)
 
 FAILURES: tuple[tuple[type[Exception], str], ...] = (
