@@ -9,7 +9,6 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Sum
 
-from tasks import clock
 from tasks.catalogue import store
 from tasks.models import Device, Group, Membership, Profile, Sync
 from tasks.platform import answers, client
@@ -35,14 +34,13 @@ def step(sync: Sync, ask: Ask) -> None:
 
 def _devices(sync: Sync, ask: Ask) -> None:
     found = ask(partial(client.devices, page=sync.page, size=DEVICE_PAGE, since=sync.since))
-    read_at = max(clock.now(), sync.started_at)
     different = {device.device_id: device for device in found.devices}.values()
     with transaction.atomic():
         rows.upsert(
             Device,
             DEVICE_COLUMNS,
             ("application_id", "device_id"),
-            [[sync.application_id, *_texts(device), read_at] for device in different],
+            [[sync.application_id, *_texts(device), sync.taken_at] for device in different],
         )
         turn_page(
             sync,
@@ -98,7 +96,6 @@ def _groups(sync: Sync, ask: Ask) -> None:
         _raise_unless_last(sync, error)
         return leave(sync, 0, remark=f"Groups were not read: {error}", to=Section.COUNT)
     is_last = not found.groups or (sync.page + 1) * GROUP_PAGE >= found.total
-    read_at = max(clock.now(), sync.started_at)
     different = {group.group_id[:128]: group for group in found.groups if group.group_id}
     with transaction.atomic():
         rows.upsert(
@@ -112,7 +109,7 @@ def _groups(sync: Sync, ask: Ask) -> None:
                     group.name[:256],
                     group.description[:1024],
                     _fits(group.size),
-                    read_at,
+                    sync.taken_at,
                 ]
                 for group_id, group in different.items()
             ],
