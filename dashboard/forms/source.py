@@ -10,10 +10,10 @@ from django.contrib.auth.models import User
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
 
-from tasks import fleet, lists
+from tasks import fleet, lists, sets
 from tasks.lifecycle import NotOffered
-from tasks.lists import Operation, TooMany
 from tasks.models import Application, DeviceList, NamedList, Task
+from tasks.sets import Operation, TooMany
 
 from . import offers
 
@@ -180,7 +180,7 @@ class Source(forms.Form):
         if self.kept is None:
             return [(Operation.INSTEAD, self.offer.count, "Use these")]
         try:
-            counted = lists.numbers(self.kept.ids, self.offer.read())
+            counted = sets.numbers(self.kept.text, self.offer.read())
         except (NotOffered, TooMany) as refusal:
             self.problem = str(refusal)
             return []
@@ -194,7 +194,7 @@ class Source(forms.Form):
         if self.offer.kept is not None and (self.kept is None or operation == Operation.INSTEAD):
             return self.offer.kept
         try:
-            ids = lists.combine(operation, self.kept.ids if self.kept else [], self.offer.read())
+            ids = sets.combine(operation, self.kept.text if self.kept else "", self.offer.read())
         except (NotOffered, TooMany) as refusal:
             self.problem = str(refusal)
             return None
@@ -227,14 +227,14 @@ PARTS = frozenset({Operation.WITHOUT, Operation.BOTH})
 """What leaves some of the devices at hand, and no others."""
 
 
-def made(ids: list[str], author: User, **columns: Any) -> DeviceList:
-    """A list of these ids, as the form carries it."""
-    kept = DeviceList.of(author, ids, **columns)
+def made(ids: str, author: User, **columns: Any) -> DeviceList:
+    """A list of these ids, one a line, as the form carries it."""
+    kept = DeviceList.of_text(author, ids, **columns)
     kept.save()
     return kept
 
 
-def step(kept: DeviceList, ids: list[str], author: User, words: str, *, is_part: bool) -> DeviceList:
+def step(kept: DeviceList, ids: str, author: User, words: str, *, is_part: bool) -> DeviceList:
     """What is made of a list, with the way back. A part of a rerun's devices is its rerun."""
     names = ("rerun_of", "rerun_outcomes", "rerun_filter")
     lineage = {name: getattr(kept, name) for name in names} if is_part else {}
