@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -15,10 +16,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from tasks import fleet
-from tasks.lifecycle import Outcome, rerun
-from tasks.models import Application, DeviceList, ListVersion, NamedList, Task
+from tasks.lifecycle import Outcome, rerun, value_rows
+from tasks.models import Application, DeviceList, ListVersion, NamedList, Task, ValueTable
 from tasks.models.lists import NAME_MAX
-from tasks.sets import Operation, TooMany, combine, count
+from tasks.sets import Operation, TooMany, combine, count, marks, pieces
 from tasks.targets import TargetType
 
 SHOWN_CHANGES = 20
@@ -89,6 +90,27 @@ def of_task(task: Task, outcomes: Iterable[str]) -> str:
         return "\n".join(rerun.devices_with(task, others))
     found = results.filter(status="SUCCESSFUL") if SUCCESSFUL in outcomes else results.none()
     return _lines(found | rerun.results_with(task, others) if others else found)
+
+
+def keep_values(whole: DeviceList, part: DeviceList) -> None:
+    """Give ``part``, some of the devices of ``whole`` in their order, the values that they have there, if any."""
+    table = ValueTable.objects.filter(pk=whole.pk).first()
+    if table is None:
+        return
+    stays, at, left = marks(whole.text, part.text), 0, []
+    for values, devices in table.sets:
+        if staying := stays[at : at + devices].count(1):
+            left.append([values, staying])
+        at += devices
+    gone = frozenset(chain.from_iterable(pieces(combine(Operation.WITHOUT, whole.text, part.text))))
+    ValueTable.objects.create(
+        devices=part,
+        columns=table.columns,
+        unused=table.unused,
+        sets=left,
+        checked_for=table.checked_for,
+        text=value_rows.without(table.text, gone),
+    )
 
 
 def create(application: Application, name: str, devices: DeviceList, author: User) -> NamedList:

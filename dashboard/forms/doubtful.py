@@ -12,7 +12,8 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 
 from tasks import reach, sets
-from tasks.models import Application, DeviceList, Profile
+from tasks.lifecycle import value_rows
+from tasks.models import Application, DeviceList, Profile, ValueTable
 from tasks.sets import Operation
 
 from .source import step
@@ -111,11 +112,17 @@ def _looked_up(
     doubts = []
     for key in WORDS:
         if doubtful := getattr(found, key):
-            some = set(doubtful.split("\n", SHOWN)[:SHOWN])
-            every = chain.from_iterable(sets.pieces(kept.text))
-            first = [(kept.line_of(place), each) for place, each in enumerate(every) if each in some]
-            doubts.append(Doubt(key, sets.count(doubtful), first))
+            some = frozenset(doubtful.split("\n", SHOWN)[:SHOWN])
+            doubts.append(Doubt(key, sets.count(doubtful), _with_lines(kept, some)))
     return doubts
+
+
+def _with_lines(kept: DeviceList, some: Collection[str]) -> list[tuple[int, str]]:
+    """These ids with the lines on which they were given; of a table of values those of its rows."""
+    if table := ValueTable.objects.filter(pk=kept.pk).first():
+        return [(line, each) for each, line in value_rows.lines_of(table.text, some).items()]
+    every = enumerate(chain.from_iterable(sets.pieces(kept.text)))
+    return [(kept.line_of(place), each) for place, each in every if each in some]
 
 
 def _whole(command: tuple[str, str]) -> tuple[str, str] | None:

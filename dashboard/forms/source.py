@@ -235,7 +235,10 @@ def made(ids: str, author: User, **columns: Any) -> DeviceList:
 
 
 def step(kept: DeviceList, ids: str, author: User, words: str, *, is_part: bool) -> DeviceList:
-    """What is made of a list, with the way back. A part of a rerun's devices is its rerun."""
+    """What is made of a list, with the way back. A part of a rerun's devices is its rerun, and keeps its values."""
     names = ("rerun_of", "rerun_outcomes", "rerun_filter")
     lineage = {name: getattr(kept, name) for name in names} if is_part else {}
-    return made(ids, author, source=kept.source, before=kept.pk, step=words[:300], **lineage)
+    stepped = made(ids, author, source=kept.source, before=kept.pk, step=words[:300], **lineage)
+    if is_part:
+        lists.keep_values(kept, stepped)
+    return stepped

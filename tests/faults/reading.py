@@ -102,7 +102,7 @@ def _up(folder: Path, url: str, sandbox_port: int, devices: int) -> Iterator[sub
 def _kill_worker(up: subprocess.Popen[bytes], section: str, share: float, folder: Path) -> float:
     """Kill it with all its processes in the middle of a turn; seconds until another one has stored a page."""
     first = Sync.objects.filter(section=section, is_waiting=False, finished_at=None)
-    _until(lambda: any(each.done >= share * each.total > 0 for each in first), 1800, folder)
+    _until(lambda: any(each.done >= share * each.total > 0 for each in first.all()), 1800, folder)
     worker = next(pid for pid in children(up.pid) if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.killpg(worker, signal.SIGKILL)
     killed = time.monotonic()
