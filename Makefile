@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-faults test-postgres setup lint lock screenshots faults bench mutants saturation recovery clean
+.PHONY: run test test-faults test-postgres setup lint lock screenshots faults bench mutants saturation recovery reading clean
 
 run: setup          ## set up, start everything, print the address
 	@$(BIN)/python manage.py up $(ARGS)
@@ -70,3 +70,8 @@ saturation: $(VENV)/.dev ## four workers with more work than the platform allows
 
 recovery: $(VENV)/.dev ## how long it takes until work goes on after a worker, beat or the broker is gone
 	@$(BIN)/python -m tests.faults.figures recovery
+
+DEVICES ?= 100000
+
+reading: $(VENV)/.dev ## a fleet is read at the budget's pace while its worker is killed: DEVICES=100000 ARGS="--database postgresql"
+	@$(BIN)/python -m tests.faults.figures reading --devices $(DEVICES) $(ARGS)

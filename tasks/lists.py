@@ -1,77 +1,33 @@
-"""Lists of devices as sets: combined and counted, taken from the catalogue or a task, kept under a name in versions."""
+"""Lists of devices: taken from the catalogue or from a task, and kept under a name in versions."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import chain
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.core.exceptions import EmptyResultSet
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tasks import fleet
-from tasks.lifecycle import Outcome, rerun
-from tasks.models import Application, DeviceList, ListVersion, NamedList, Task
+from tasks.lifecycle import Outcome, rerun, value_rows
+from tasks.models import Application, DeviceList, ListVersion, NamedList, Task, ValueTable
 from tasks.models.lists import NAME_MAX
+from tasks.sets import Operation, TooMany, combine, count, marks, pieces
 from tasks.targets import TargetType
 
 SHOWN_CHANGES = 20
 """Ids that a version remembers of those it added and of those it removed."""
 
 
-class Operation(StrEnum):
-    """What becomes of the ids at hand and of others."""
-
-    INSTEAD = "instead"
-    ADD = "add"
-    BOTH = "both"
-    WITHOUT = "without"
-    OTHERS = "others"
-
-
-class TooMany(Exception):
-    """More ids than one task may list."""
-
-    def __init__(self) -> None:
-        super().__init__(f"More than {settings.MOST_DEVICES:,} devices are too many for one list.")
-
-
 class NotSaved(Exception):
     """The list cannot be saved like this; the text says why."""
-
-
-def combine(operation: Operation, ids: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Each id once: those at hand in their order, then others in theirs. Raises ``TooMany``."""
-    match operation:
-        case Operation.INSTEAD:
-            return list(dict.fromkeys(others))
-        case Operation.ADD:
-            return _bounded(chain(ids, others))
-        case Operation.BOTH:
-            known = set(others)
-            return [each for each in dict.fromkeys(ids) if each in known]
-        case Operation.WITHOUT:
-            known = set(others)
-            return [each for each in dict.fromkeys(ids) if each not in known]
-        case Operation.OTHERS:
-            return combine(Operation.WITHOUT, others, ids)
-
-
-def numbers(ids: Iterable[str], others: Iterable[str]) -> dict[Operation, int]:
-    """How many ids each operation would give."""
-    mine, theirs = set(ids), set(others)
-    both = len(mine & theirs)
-    return {
-        Operation.ADD: len(mine) + len(theirs) - both,
-        Operation.BOTH: both,
-        Operation.WITHOUT: len(mine) - both,
-        Operation.OTHERS: len(theirs) - both,
-        Operation.INSTEAD: len(theirs),
-    }
 
 
 def most() -> int:
@@ -79,10 +35,9 @@ def most() -> int:
     return settings.MOST_DEVICES
 
 
-def chosen(application: Application, choice: fleet.Choice) -> list[str]:
-    """The ids that a filter over the catalogue chooses now. Raises ``TooMany``."""
-    rows = fleet.select(application, choice).values_list("device_id", flat=True)
-    return _bounded(rows.iterator(chunk_size=20_000))
+def chosen(application: Application, choice: fleet.Choice) -> str:
+    """The ids that a filter over the catalogue chooses now, one a line. Raises ``TooMany``."""
+    return _lines(fleet.select(application, choice))
 
 
 EVERY, SUCCESSFUL = "every", "successful"
@@ -120,19 +75,47 @@ def asked_of(task: Task) -> list[Asked]:
     ]
 
 
-def of_task(task: Task, outcomes: Iterable[str]) -> list[str]:
+def of_task(task: Task, outcomes: Iterable[str]) -> str:
     """The ids of a task's devices with one of ``outcomes``. Raises ``rerun.NotOffered`` and ``TooMany``."""
     outcomes = set(outcomes)
+    others = [outcome for outcome in Outcome if outcome in outcomes]
+    if EVERY in outcomes and task.target_type == TargetType.DEVICE_LIST:
+        return "\n".join(dict.fromkeys(json.loads(task.request_body)["param"]["deviceList"]))
+    if task.results_pruned_at:
+        raise rerun.NotOffered(rerun.PRUNED)
+    results = task.results.filter(unexpected=False).order_by()
     if EVERY in outcomes:
-        if task.target_type == TargetType.DEVICE_LIST:
-            return list(json.loads(task.request_body)["param"]["deviceList"])
-        return _of_results(task)
-    found: list[Sequence[str]] = []
-    if SUCCESSFUL in outcomes:
-        found.append(_of_results(task, status="SUCCESSFUL"))
-    if others := [outcome for outcome in Outcome if outcome in outcomes]:
-        found.append(rerun.devices_with(task, others))
-    return _bounded(chain.from_iterable(found))
+        return _lines(results)
+    if Outcome.NOT_DISPATCHED in outcomes:
+        return "\n".join(rerun.devices_with(task, others))
+    found = results.filter(status="SUCCESSFUL") if SUCCESSFUL in outcomes else results.none()
+    return _lines(found | rerun.results_with(task, others) if others else found)
+
+
+def has_values(devices: DeviceList) -> bool:
+    """Does each of them come with values of its own?"""
+    return ValueTable.objects.filter(pk=devices.pk).exists()
+
+
+def keep_values(whole: DeviceList, part: DeviceList) -> None:
+    """Give ``part``, some of the devices of ``whole`` in their order, the values that they have there, if any."""
+    table = ValueTable.objects.filter(pk=whole.pk).first()
+    if table is None:
+        return
+    stays, at, left = marks(whole.text, part.text), 0, []
+    for values, devices in table.sets:
+        if staying := stays[at : at + devices].count(1):
+            left.append([values, staying])
+        at += devices
+    gone = frozenset(chain.from_iterable(pieces(combine(Operation.WITHOUT, whole.text, part.text))))
+    ValueTable.objects.create(
+        devices=part,
+        columns=table.columns,
+        unused=table.unused,
+        sets=left,
+        checked_for=table.checked_for,
+        text=value_rows.without(table.text, gone),
+    )
 
 
 def create(application: Application, name: str, devices: DeviceList, author: User) -> NamedList:
@@ -155,29 +138,29 @@ def replace(named: NamedList, devices: DeviceList, author: User, origin: str = "
         raise NotSaved("Choose the devices first.")
     with transaction.atomic():
         held = NamedList.objects.select_for_update().get(pk=named.pk)
-        earlier = held.newest.devices.ids if held.version else []
-        ids = devices.ids
-        added, removed = _difference(ids, earlier)
+        earlier = held.newest.devices.text if held.version else ""
+        added = combine(Operation.WITHOUT, devices.text, earlier)
+        removed = combine(Operation.WITHOUT, earlier, devices.text)
         if held.version and not added and not removed:
             raise NotSaved("The list has exactly these devices already.")
         named.version = held.version + 1
-        named.count, named.changed_at, named.changed_by = len(ids), timezone.now(), author
+        named.count, named.changed_at, named.changed_by = devices.count, timezone.now(), author
         named.save(update_fields=["version", "count", "changed_at", "changed_by"])
         copy = DeviceList.objects.create(
             author=author,
             source=f"the list {named.name}, version {named.version}",
-            count=len(ids),
+            count=devices.count,
             query=devices.query,
-            first=ids[: DeviceList.FIRST],
+            first=devices.first_ids,
             text=devices.text,
         )
         return named.versions.create(
             number=named.version,
             devices=copy,
             origin=(origin or devices.source or "pasted")[:300],
-            added=len(added),
-            removed=len(removed),
-            changes={"added": added[:SHOWN_CHANGES], "removed": removed[:SHOWN_CHANGES]},
+            added=count(added),
+            removed=count(removed),
+            changes={"added": _first(added), "removed": _first(removed)},
             author=author,
         )
 
@@ -216,25 +199,27 @@ def free_name(application: Application, name: str, but: NamedList | None = None)
 TAKEN = "There is a list “{name}” already. Open it to give it a new version."
 
 
-def _difference(ids: Sequence[str], earlier: Sequence[str]) -> tuple[list[str], list[str]]:
-    return combine(Operation.WITHOUT, ids, earlier), combine(Operation.WITHOUT, earlier, ids)
+def _first(ids: str) -> list[str]:
+    return ids.split("\n", SHOWN_CHANGES)[:SHOWN_CHANGES] if ids else []
 
 
-def _of_results(task: Task, **having: str) -> list[str]:
-    if task.results_pruned_at:
-        raise rerun.NotOffered(rerun.PRUNED)
-    results = task.results.filter(unexpected=False, **having).order_by()
-    return _bounded(results.values_list("device_id", flat=True).iterator(chunk_size=20_000))
-
-
-def _bounded(ids: Iterable[str]) -> list[str]:
-    """Each once; memory is bounded by what one task may list."""
-    found: dict[str, None] = {}
-    for device_id in ids:
-        found[device_id] = None
-        if len(found) > settings.MOST_DEVICES:
-            raise TooMany
-    return list(found)
+def _lines(rows: QuerySet[Any]) -> str:
+    """The device ids of these rows, in their order, made one text by the database. Raises ``TooMany``."""
+    try:
+        sql, params = rows.values("device_id")[: settings.MOST_DEVICES + 1].query.sql_with_params()
+    except EmptyResultSet:
+        return ""
+    join = (
+        "group_concat(device_id, char(10))"
+        if connection.vendor == "sqlite"
+        else "string_agg(device_id, chr(10))"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*), {join} FROM ({sql}) AS found", params)  # noqa: S608
+        found, ids = cursor.fetchone()
+    if found > settings.MOST_DEVICES:
+        raise TooMany
+    return ids or ""
 
 
 def _none(count: int, words: str) -> str:

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from django.contrib.auth.models import User
 from django.http import QueryDict
 
-from tasks.lists import Operation
 from tasks.models import Application, DeviceList, Profile
+from tasks.sets import Operation
 
 from . import doubtful
 from .given_devices import GivenDevices, kept_list

@@ -6,12 +6,15 @@ import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 
 from django.contrib.auth.models import User
 from django.core.cache import cache
 
-from tasks import reach
-from tasks.models import Application, DeviceList, Profile
+from tasks import reach, sets
+from tasks.lifecycle import value_rows
+from tasks.models import Application, DeviceList, Profile, ValueTable
+from tasks.sets import Operation
 
 from .source import step
 
@@ -93,28 +96,33 @@ def without(
     user: User,
 ) -> DeviceList | None:
     """The list without those in doubt for one of these reasons; None when nothing would be left."""
-    found = reach.doubts(application, kept.ids, profile, _whole(command))
-    out = {device_id for key in keys if key in WORDS for device_id in getattr(found, key)}
-    ids = [device_id for device_id in kept.ids if device_id not in out]
-    if not ids:
+    found = reach.doubts(application, kept.text, profile, _whole(command))
+    out = "\n".join(filter(None, (getattr(found, key) for key in WORDS if key in keys)))
+    left = sets.combine(Operation.WITHOUT, kept.text, out)
+    if not left:
         return None
     reasons = " or ".join(WORDS[key][0] for key in WORDS if key in keys)
-    return step(kept, ids, user, f"without {len(out):,} {reasons}", is_part=True) if out else kept
+    return step(kept, left, user, f"without {sets.count(out):,} {reasons}", is_part=True) if out else kept
 
 
 def _looked_up(
     application: Application, kept: DeviceList, profile: Profile | None, command: tuple[str, str]
 ) -> list[Doubt]:
-    ids = kept.ids
-    found = reach.doubts(application, ids, profile, _whole(command))
+    found = reach.doubts(application, kept.text, profile, _whole(command))
     doubts = []
     for key in WORDS:
-        doubtful: list[str] = getattr(found, key)
-        if doubtful:
-            some = set(doubtful[:SHOWN])
-            first = [(kept.line_of(place), each) for place, each in enumerate(ids) if each in some]
-            doubts.append(Doubt(key, len(doubtful), first))
+        if doubtful := getattr(found, key):
+            some = frozenset(doubtful.split("\n", SHOWN)[:SHOWN])
+            doubts.append(Doubt(key, sets.count(doubtful), _with_lines(kept, some)))
     return doubts
+
+
+def _with_lines(kept: DeviceList, some: Collection[str]) -> list[tuple[int, str]]:
+    """These ids with the lines on which they were given; of a table of values those of its rows."""
+    if table := ValueTable.objects.filter(pk=kept.pk).first():
+        return [(line, each) for each, line in value_rows.lines_of(table.text, some).items()]
+    every = enumerate(chain.from_iterable(sets.pieces(kept.text)))
+    return [(kept.line_of(place), each) for place, each in every if each in some]
 
 
 def _whole(command: tuple[str, str]) -> tuple[str, str] | None:

@@ -15,11 +15,11 @@ from tasks.models import Application, DeviceList, NamedList, Task
 
 @dataclass(frozen=True)
 class Offer:
-    """``words`` say which devices, ``read`` gives their ids; ``marks`` are kept with the list that is made of them."""
+    """``words`` say which devices, ``read`` gives their ids, one a line; ``marks`` are kept with what comes of them."""
 
     words: str
     count: int
-    read: Callable[[], list[str]]
+    read: Callable[[], str]
     marks: Mapping[str, Any] = field(default_factory=dict)
     kept: DeviceList | None = None
 
@@ -27,7 +27,7 @@ class Offer:
 def of_list(found: NamedList) -> Offer:
     """The newest version as it is: nothing is copied."""
     kept = found.newest.devices
-    return Offer(kept.source, kept.count, lambda: DeviceList.objects.get(pk=kept.pk).ids, kept=kept)
+    return Offer(kept.source, kept.count, lambda: DeviceList.objects.get(pk=kept.pk).text, kept=kept)
 
 
 def of_catalogue(application: Application, choice: fleet.Choice, query: str) -> Offer | None:

@@ -10,10 +10,10 @@ from django.contrib.auth.models import User
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
 
-from tasks import fleet, lists
+from tasks import fleet, lists, sets
 from tasks.lifecycle import NotOffered
-from tasks.lists import Operation, TooMany
 from tasks.models import Application, DeviceList, NamedList, Task
+from tasks.sets import Operation, TooMany
 
 from . import offers
 
@@ -180,11 +180,16 @@ class Source(forms.Form):
         if self.kept is None:
             return [(Operation.INSTEAD, self.offer.count, "Use these")]
         try:
-            counted = lists.numbers(self.kept.ids, self.offer.read())
+            counted = sets.numbers(self.kept.text, self.offer.read())
         except (NotOffered, TooMany) as refusal:
             self.problem = str(refusal)
             return []
-        return [(operation, counted[operation], words) for operation, words in WORDS.items()]
+        offered = KEEP_VALUES if lists.has_values(self.kept) else WORDS
+        return [
+            (operation, counted[operation], words)
+            for operation, words in WORDS.items()
+            if operation in offered
+        ]
 
     def take(self, operation: Operation) -> DeviceList | None:
         """The list that the operation gives, made of what is at hand; None with a ``problem`` when it cannot be."""
@@ -194,7 +199,7 @@ class Source(forms.Form):
         if self.offer.kept is not None and (self.kept is None or operation == Operation.INSTEAD):
             return self.offer.kept
         try:
-            ids = lists.combine(operation, self.kept.ids if self.kept else [], self.offer.read())
+            ids = sets.combine(operation, self.kept.text if self.kept else "", self.offer.read())
         except (NotOffered, TooMany) as refusal:
             self.problem = str(refusal)
             return None
@@ -227,15 +232,22 @@ PARTS = frozenset({Operation.WITHOUT, Operation.BOTH})
 """What leaves some of the devices at hand, and no others."""
 
 
-def made(ids: list[str], author: User, **columns: Any) -> DeviceList:
-    """A list of these ids, as the form carries it."""
-    kept = DeviceList.of(author, ids, **columns)
+KEEP_VALUES = PARTS | {Operation.INSTEAD}
+"""What is offered for devices that have values of their own: others than those at hand would have none."""
+
+
+def made(ids: str, author: User, **columns: Any) -> DeviceList:
+    """A list of these ids, one a line, as the form carries it."""
+    kept = DeviceList.of_text(author, ids, **columns)
     kept.save()
     return kept
 
 
-def step(kept: DeviceList, ids: list[str], author: User, words: str, *, is_part: bool) -> DeviceList:
-    """What is made of a list, with the way back. A part of a rerun's devices is its rerun."""
+def step(kept: DeviceList, ids: str, author: User, words: str, *, is_part: bool) -> DeviceList:
+    """What is made of a list, with the way back. A part of a rerun's devices is its rerun, and keeps its values."""
     names = ("rerun_of", "rerun_outcomes", "rerun_filter")
     lineage = {name: getattr(kept, name) for name in names} if is_part else {}
-    return made(ids, author, source=kept.source, before=kept.pk, step=words[:300], **lineage)
+    stepped = made(ids, author, source=kept.source, before=kept.pk, step=words[:300], **lineage)
+    if is_part:
+        lists.keep_values(kept, stepped)
+    return stepped

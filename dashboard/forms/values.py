@@ -58,6 +58,7 @@ class GivenValues:
     def __init__(self, form: ShapedFields) -> None:
         self.form = form
         self.parsed: Table | None = None
+        self.before: ValueTable | None = None  # what the page showed that was posted
         self.is_locked = "target" in form.locked_parts or form.has_locked_parameters
         self.kept = None if self.is_locked else _table_of(form.devices.kept)
         self.typed = ""

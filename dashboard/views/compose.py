@@ -74,10 +74,12 @@ def show(
         parts = (*parts, "_where-part.html")  # the profile fills in the type
     if asked == "what-part" and (form.values.kept or form.values.parsed or "forget_values" in request.POST):
         parts = (*parts, "_where-part.html")  # the table's devices take the place of others
+    if asked == "devices" and (form.values.kept or form.values.before):
+        parts = (*parts, "_what-part.html")  # its table has other devices now, or is gone
     if asked in ("what-part", "command-part") and form.chosen_target == TargetType.DEVICE_LIST:
         parts = (*parts, "_doubts.html")  # which devices know the command
     context = {"form": form, "saved": saved or Saved(), "parts": parts} | preview_of(form)
-    if asked not in ("where-part", "devices", "tags-part"):
+    if asked not in ("where-part", "devices", "tags-part") or "_what-part.html" in parts:
         sent = recent.sent_by(request.user)
         context |= {"recent": sent[: recent.OFFERED], "last": recent.last_of(sent, *form.chosen_command)}
     if parts:
@@ -115,7 +117,7 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
             problem = f"Fields cannot hold this: {refusal}."
     form = ComposeForm(user=request.user, initial=values, tags=rows)
     form.devices.parsed = reading.devices.parsed
-    form.values.parsed = reading.values.parsed
+    form.values.parsed, form.values.before = reading.values.parsed, reading.values.kept
     form.source.problem = reading.source.problem
     form.json_problem = problem
     return form

@@ -19,10 +19,10 @@ from dashboard.forms.source import FIELDS
 from dashboard.http import HttpRequest, page
 from dashboard.paging import number
 from tasks import lists as domain
+from tasks import sets
 from tasks.models import Application, ListVersion, NamedList
 
 SHOWN = 200
-PART = 20_000
 view_permission = permission_required("tasks.view_namedlist", raise_exception=True)
 write_permission = permission_required("tasks.write_namedlist", raise_exception=True)
 
@@ -78,8 +78,7 @@ def change(request: HttpRequest, named_id: int) -> HttpResponse:
 def ids(request: HttpRequest, named_id: int, version: int) -> StreamingHttpResponse:
     """The ids of a version, with a heading, one a line."""
     devices = _version(_found(named_id), version).devices
-    every = devices.ids
-    parts = ([(each,) for each in every[at : at + PART]] for at in range(0, len(every), PART))
+    parts = ([(each,) for each in piece] for piece in sets.pieces(devices.text))
     return download(f"list-{named_id}-version-{version}", "csv", ("deviceId",), parts)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from django.db import transaction
+
 from tasks import clock
 from tasks.models import Application
 from tasks.platform.connection import Connection
@@ -20,13 +22,8 @@ def ask(application: Application, read: Callable[[Connection, str], Found], *, s
 
     ``spare`` leaves more of the budget alone; see there.
     """
-    application.refresh_from_db()
-    if application.open_until and application.open_until > clock.now():
-        raise NotAccepted(
-            "The platform does not answer properly; it is left alone for a while.", reason="resting"
-        )
-    token = tokens.access_token(application)
-    budget.take(application, spare=spare)
+    while not (token := _admitted(application, spare=spare)):
+        tokens.access_token(application)
     try:
         found = read(application.connection(), token)
     except PlatformError as error:
@@ -36,5 +33,24 @@ def ask(application: Application, read: Callable[[Connection, str], Found], *, s
             budget.drain(application)
         breaker.note(application, error)
         raise
-    breaker.note(application, None)
+    if application.failures or application.open_until:
+        breaker.note(application, None)
     return found
+
+
+def _admitted(application: Application, *, spare: bool) -> str:
+    """The token for one call, which is written down; empty when nobody is logged in, and nothing is written.
+
+    All that decides is read from one row under one lock: a page of a long reading costs few statements.
+    """
+    with transaction.atomic():
+        budget.lock(application)
+        now = clock.now()
+        if application.open_until and application.open_until > now:
+            raise NotAccepted(
+                "The platform does not answer properly; it is left alone for a while.", reason="resting"
+            )
+        if not tokens.is_fresh(application, now):
+            return ""
+        budget.spend(application, now, spare=spare)
+        return application.access_token

@@ -35,27 +35,47 @@ def take(application: Application, *, submission: bool = False, spare: bool = Fa
     ``spare`` takes only what is left over when a submission may come any moment.
     """
     with transaction.atomic():
-        locked = Application.objects.select_for_update().get(pk=application.pk)
-        if until := exhausted_until(locked, submission=submission, spare=spare):
-            raise NoCall(until)
-        now = clock.now()
-        Call.objects.filter(application=locked, at__lte=now - WINDOW).delete()
-        Call.objects.create(application=locked, at=now)
+        spend(lock(application), clock.now(), submission=submission, spare=spare)
+
+
+def lock(application: Application) -> Application:
+    """Read it anew, and let nobody else take a call of it until the transaction ends."""
+    application.refresh_from_db(from_queryset=Application.objects.select_for_update())
+    return application
+
+
+def spend(
+    application: Application, now: dt.datetime, *, submission: bool = False, spare: bool = False
+) -> None:
+    """What ``take`` does, for an application that is locked, at a moment after that.
+
+    It takes the row of a call that no longer counts, when there is one: there are never more rows than calls a minute.
+    """
+    calls = list(application.calls.order_by("at"))
+    if until := _until(application, [call.at for call in calls], now, submission=submission, spare=spare):
+        raise NoCall(until)
+    if calls and calls[0].at <= now - WINDOW:
+        application.calls.filter(pk=calls[0].pk).update(at=now)
+    else:
+        application.calls.create(at=now)
 
 
 def exhausted_until(application: Application, *, submission: bool, spare: bool = False) -> dt.datetime | None:
     """When the next call may be made; None when it may be made now."""
-    now = clock.now()
+    made = list(application.calls.order_by("at").values_list("at", flat=True))
+    return _until(application, made, clock.now(), submission=submission, spare=spare)
+
+
+def _until(
+    application: Application, made: list[dt.datetime], now: dt.datetime, *, submission: bool, spare: bool
+) -> dt.datetime | None:
     if application.drained_until and application.drained_until > now:
         return application.drained_until
     limit = application.calls_per_minute
     kept = 0 if submission else max(limit // (SPARE if spare else FOR_SUBMISSIONS), 1)
     allowed = max(limit - kept, 1)
-    recent = Call.objects.filter(application=application, at__gt=now - WINDOW)
-    made = list(recent.order_by("at").values_list("at", flat=True))
-    if len(made) < allowed:
-        return None
-    return made[len(made) - allowed] + WINDOW
+    recent = [at for at in made if at > now - WINDOW]
+    return recent[-allowed] + WINDOW if len(recent) >= allowed else None
 
 
 def used(application: Application) -> int:

@@ -67,18 +67,25 @@ def choices(task: Task) -> list[Choice]:
 
 def devices_with(task: Task, outcomes: Iterable[Outcome]) -> list[str]:
     """The ids of the devices that came to one of ``outcomes``. Raises ``NotOffered``."""
+    outcomes = list(outcomes)
+    found = results_with(task, outcomes)
+    if Outcome.NOT_DISPATCHED in outcomes:
+        return bounded(_request(task)["param"]["deviceList"])
+    return _chosen(found)
+
+
+def results_with(task: Task, outcomes: Iterable[Outcome]) -> QuerySet[Result]:
+    """The results that are one of ``outcomes``; of devices not dispatched there are none. Raises ``NotOffered``."""
     outcomes = list(dict.fromkeys(outcomes))
     if not outcomes:
         raise NotOffered("Choose what became of the devices that are to be commanded again.")
     for outcome in outcomes:
         if refusal := refusal_of(task, outcome):
             raise NotOffered(refusal)
-    if Outcome.NOT_DISPATCHED in outcomes:
-        return bounded(_request(task)["param"]["deviceList"])
     if Outcome.NO_ANSWER in outcomes:
         list_devices(task.pk)  # a task that nothing was ever heard of has no rows yet
         task.refresh_from_db(fields=["counts", "listed"])
-    return _chosen(task.results.filter(status__in=statuses_of(task, outcomes)))
+    return task.results.filter(unexpected=False, status__in=statuses_of(task, outcomes))
 
 
 def devices_among(task: Task, results: QuerySet[Result]) -> list[str]:

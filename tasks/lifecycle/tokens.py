@@ -31,7 +31,7 @@ def access_token(application: Application) -> str:
         application.refresh_from_db(
             fields=["access_token", "token_expires_at", "login_after", "login_failures", "login_problem"]
         )
-        if _is_fresh(application):
+        if is_fresh(application, clock.now()):
             return application.access_token
         if application.login_after and application.login_after > clock.now():
             raise NotAccepted(application.login_problem, reason="token")
@@ -51,9 +51,10 @@ def discard(application: Application, token: str) -> None:
         )
 
 
-def _is_fresh(application: Application) -> bool:
+def is_fresh(application: Application, now: dt.datetime) -> bool:
+    """Is there a token that is valid for another minute?"""
     expires = application.token_expires_at
-    return bool(application.access_token and expires and expires > clock.now() + EARLY)
+    return bool(application.access_token and expires and expires > now + EARLY)
 
 
 def _claim_login(application: Application) -> bool:

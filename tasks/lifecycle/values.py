@@ -85,6 +85,12 @@ def device_column(heads: Sequence[str]) -> int | None:
     return next((at for at, head in enumerate(heads) if letters(head) in DEVICE_COLUMNS), None)
 
 
+def delimiter_of(text: str) -> str:
+    """What is between the columns: of comma, semicolon and tab what the headings have most."""
+    heading = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
+    return max(",;\t", key=heading.count)
+
+
 def letters(heading: str) -> str:
     """What counts of a heading: ``Device ID`` and ``device_id`` are the same."""
     return re.sub("[^a-z]", "", heading.lower())
@@ -124,9 +130,7 @@ def _read(text: str, command: Command | None, table: Table) -> None:
         raise Unreadable(
             "The table holds a character that no text has (NUL). Save it as CSV UTF-8 and try again."
         )
-    lines = text.splitlines(keepends=True)
-    heading = next((line for line in lines if line.strip()), "")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=heading.count))
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
     heads = next(([head.strip() for head in row] for row in rows if any(map(str.strip, row))), [])
     device_at, columns = _columns(heads, command, table)
     reader = _Reader(table, heads[device_at], columns)

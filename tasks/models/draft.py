@@ -74,7 +74,13 @@ class DeviceList(models.Model):
     @classmethod
     def of(cls, author: User, ids: Sequence[str], **columns: Any) -> DeviceList:
         """A list of these ids, not saved yet."""
-        return cls(author=author, count=len(ids), first=ids[: cls.FIRST], text="\n".join(ids), **columns)
+        return cls.of_text(author, "\n".join(ids), **columns)
+
+    @classmethod
+    def of_text(cls, author: User, text: str, **columns: Any) -> DeviceList:
+        """The same of ids that are one text already, one a line."""
+        first = text.split("\n", cls.FIRST)[: cls.FIRST] if text else []
+        return cls(author=author, count=text.count("\n") + bool(text), first=first, text=text, **columns)
 
     @property
     def is_usable(self) -> bool:

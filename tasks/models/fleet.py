@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -149,6 +151,9 @@ class Sync(models.Model):
     cancelled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+
+    taken_at: dt.datetime
+    """When the worker that has it took its turn: what it reads is as of then. Not kept."""
 
     class Meta:
         ordering = ["-id"]

@@ -12,7 +12,7 @@ Section = Sync.Section
 ORDER = tuple(Section)
 
 LEASE = dt.timedelta(seconds=90)
-"""A worker that did not come back after so long is taken for dead; longer than its longest call."""
+"""A worker that did not come back after so long is taken for dead; longer than a turn with its longest call."""
 
 
 class Lost(Exception):
@@ -31,7 +31,7 @@ def take(sync_id: int) -> Sync | None:
         due_at=until, is_waiting=False
     ):
         return None
-    sync.due_at = until
+    sync.due_at, sync.taken_at = until, max(now, sync.started_at)
     return sync
 
 
@@ -46,15 +46,13 @@ def turn_page(sync: Sync, *, read: int, total: int, is_last: bool) -> None:
     if is_last:
         leave(sync, done, total=total)
     else:
-        _move(sync, page=sync.page + 1, done=done, total=total, failures=0, problem="", due_at=_held())
+        _move(sync, page=sync.page + 1, done=done, total=total, failures=0, problem="")
 
 
 def close_group(sync: Sync, group: int, *, read: int, remark: str = "") -> None:
     """All members of this group are read, or there are none to be had. Raises ``Lost``."""
-    _move(
-        sync, group=group, page=0, done=sync.done + read, failures=0, problem="", remarks=_with(sync, remark),
-        due_at=_held(),
-    )  # fmt: skip
+    done, remarks = sync.done + read, _with(sync, remark)
+    _move(sync, group=group, page=0, done=done, failures=0, problem="", remarks=remarks)
 
 
 def set_total(sync: Sync, total: int) -> None:
@@ -63,8 +61,8 @@ def set_total(sync: Sync, total: int) -> None:
 
 
 def hold(sync: Sync) -> None:
-    """Keep the turn for another while. Raises ``Lost``."""
-    _move(sync, due_at=_held())
+    """Keep the turn for another while: call it between parts of what may take long. Raises ``Lost``."""
+    _move(sync, due_at=clock.now() + LEASE)
 
 
 def leave(
@@ -83,7 +81,7 @@ def leave(
         return
     _move(
         sync, section=to or ORDER[ORDER.index(here) + 1], page=0, group=0, done=0, total=0, failures=0, problem="",
-        counts=counts, remarks=remarks, due_at=_held(),
+        counts=counts, remarks=remarks,
     )  # fmt: skip
 
 
@@ -97,10 +95,6 @@ MOST_REMARKS = 20
 
 def _with(sync: Sync, remark: str) -> list[str]:
     return [*sync.remarks, remark[:500]][:MOST_REMARKS] if remark else sync.remarks
-
-
-def _held() -> dt.datetime:
-    return clock.now() + LEASE
 
 
 def _move(sync: Sync, **changes: Any) -> None:

@@ -11,10 +11,10 @@ from django.test import Client
 from django.utils import timezone
 
 from tasks import lifecycle
-from tasks.models import Application, Profile, Task
+from tasks.models import Application, Census, Profile, Task
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, DataType, Parameter, Service
-from tests.factories import UserFactory
+from tests.factories import ApplicationFactory, DeviceFactory, UserFactory
 
 ROLES = ("anonymous", "nobody", "operator", "auditor", "admin", "superuser")
 
@@ -144,3 +144,38 @@ def typed(site_app: Application) -> Callable[..., dict[str, Any]]:
         return {name: value for name, value in (good | changes).items() if value is not None}
 
     return values
+
+
+@pytest.fixture
+def fleet(site_app: Application) -> Application:
+    """Four meters that are read, the last two of them offline, and a lamp; another application has one device."""
+    site_app.catalogue_at = timezone.now()
+    site_app.save()
+    for number in range(4):
+        status = "OFFLINE" if number > 1 else "ONLINE"
+        _device(site_app, f"meter-{number}", ("Meter", "m-1", "X1"), status=status)
+    _device(site_app, "lamp-1", ("Lamp", "m-1", "L1"))
+    _device(ApplicationFactory(catalogue_at=timezone.now()), "foreign-1", ("Meter", "m-1", "X1"))
+    Census.objects.create(
+        application=site_app,
+        devices=5,
+        kinds=[["Meter", "m-1", "X1", 4], ["Lamp", "m-1", "L1", 1]],
+        statuses=[["ONLINE", 3], ["OFFLINE", 2]],
+        locations=[["大厅 A", 5]],
+    )
+    return site_app
+
+
+def _device(
+    application: Application, device_id: str, kind: tuple[str, str, str], status: str = "ONLINE"
+) -> None:
+    device_type, manufacturer_id, model = kind
+    DeviceFactory(
+        application=application,
+        device_id=device_id,
+        device_type=device_type,
+        manufacturer_id=manufacturer_id,
+        model=model,
+        status=status,
+        location="大厅 A",
+    )

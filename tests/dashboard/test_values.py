@@ -188,3 +188,82 @@ def test_somebody_elses_values_are_not_taken(
     page = read(desk, values(values_text=TABLE))
     other = browser_of("admin").post("/compose/", kept(page))
     assert "different sets" not in words(other)
+
+
+def test_devices_in_doubt_go_with_their_rows_and_the_others_keep_their_values(
+    desk: Client, values: Typed, fleet: Application
+) -> None:
+    table = "deviceId,count,mode\nmeter-0,1,ECO\nstranger-1,4,FULL\nlamp-1,4,FULL\nmeter-1,1,ECO\nstranger-2,7,ECO\n"
+    page = read(desk, values(values_text=table))
+    doubts = {doubt.key: doubt.first for doubt in page.context["form"].doubts}
+    assert doubts["unknown"] == [(3, "stranger-1"), (6, "stranger-2")]
+    left = desk.post("/compose/", kept(page, drop_doubts="unknown"))
+    assert "2 different sets of count, mode for 3 devices" in words(left)
+    assert "without 2 not in the catalogue" in words(left)
+    given = ValueTable.objects.get(pk=left.context["form"].devices.kept.pk)
+    assert given.sets == [[{"count": 1, "mode": "ECO"}, 2], [{"count": 4, "mode": "FULL"}, 1]]
+    assert given.devices.text == "meter-0\nmeter-1\nlamp-1"
+    assert given.text == "deviceId,count,mode\nmeter-0,1,ECO\nlamp-1,4,FULL\nmeter-1,1,ECO\n"
+    undone = desk.post("/compose/", kept(left, undo_devices="1"))
+    assert "3 different sets of count, mode for 5 devices" in words(undone)
+    assert undone.context["form"].devices.kept.pk == page.context["form"].devices.kept.pk
+
+
+def test_what_is_sent_after_that_is_each_device_with_its_own_values(
+    desk: Client, values: Typed, fleet: Application
+) -> None:
+    page = read(desk, values(values_text="deviceId,count\nmeter-0,1\nstranger-1,4\nmeter-1,7\n"))
+    left = desk.post("/compose/", kept(page, drop_doubts="unknown", **{"para:mode": "ECO"}))
+    address = desk.post("/compose/", kept(left, review="1"))["Location"]
+    cautions = desk.get(address).context
+    desk.post(
+        address, {"typed": cautions["word"], "acknowledged": cautions.get("acknowledged", "")}, follow=True
+    )
+    sent = [json.loads(task.request_body)["param"] for task in Task.objects.order_by("pk")]
+    assert [(param["deviceList"], param["command"]["paras"]["count"]) for param in sent] == [
+        (["meter-0"], 1),
+        (["meter-1"], 7),
+    ]
+
+
+@pytest.mark.parametrize(("pressed", "devices"), [("undo_devices", 2), ("forget_devices", 0)])
+def test_the_command_is_drawn_anew_with_the_devices_when_their_values_changed(
+    pressed: str, devices: int, desk: Client, values: Typed, fleet: Application
+) -> None:
+    page = read(desk, values(values_text="deviceId,count\nmeter-0,1\nstranger-1,4\n"))
+    posted = kept(page, drop_doubts="unknown")
+    asked = {"HX-Request": "true", "HX-Target": "devices"}
+    part = desk.post("/compose/", posted, headers=asked)
+    assert "1 different set of count for 1 device" in words(part)
+    again = desk.post("/compose/", kept(desk.post("/compose/", posted), **{pressed: "1"}), headers=asked)
+    assert ("sets of count for 2 devices" in words(again)) == (devices == 2)
+    assert 'id="what-part"' in text_of(again)
+    assert ('name="para:count"' in text_of(again)) == (devices == 0)
+
+
+def test_the_rest_is_checked_for_another_command_without_those_that_were_removed(
+    desk: Client, values: Typed, fleet: Application
+) -> None:
+    page = read(desk, values(values_text="deviceId,count\nmeter-0,1\nstranger-1,4\n"))
+    left = desk.post("/compose/", kept(page, drop_doubts="unknown"))
+    other = desk.post("/compose/", kept(left, method="CLOSE"))
+    assert "The values were checked for" in words(other)
+    free = desk.post("/compose/", kept(other, profile="", service_id="Valve", method="SET"))
+    again = desk.post("/compose/", kept(free, read_values="1"))
+    assert again.context["form"].devices.kept.text == "meter-0"
+
+
+def test_devices_with_values_are_compared_with_others_and_none_without_values_is_added(
+    desk: Client, values: Typed, fleet: Application
+) -> None:
+    page = read(desk, values(values_text="deviceId,count\nmeter-0,1\nmeter-3,4\nstranger-1,7\n"))
+    asked = {"devices_from": "catalogue", "from_status": "OFFLINE"}
+    offered = desk.post("/compose/", kept(page, **asked))
+    results = {str(operation): count for operation, count, _ in offered.context["form"].source.results}
+    assert results == {"without": 2, "both": 1, "instead": 2}
+    left = desk.post("/compose/", kept(offered, take="both"))
+    assert "1 different set of count for 1 device" in words(left)
+    assert ValueTable.objects.get(pk=left.context["form"].devices.kept.pk).sets == [[{"count": 4}, 1]]
+    instead = desk.post("/compose/", kept(offered, take="instead"))
+    assert left.context["form"].devices.kept.text == "meter-3"
+    assert "1 different set" not in words(instead)

@@ -1,15 +1,16 @@
-"""Lists as sets, every operation on every pair; and under a name, in versions that never change."""
+"""Devices from the catalogue and from tasks; lists under a name, in versions that never change."""
 
 import json
 
 import pytest
 from django.utils import timezone
 
-from tasks import lists
+from tasks import lists, sets
 from tasks.fleet import Choice
 from tasks.lifecycle import NotOffered
-from tasks.lists import NotSaved, Operation, TooMany, combine, numbers
+from tasks.lists import NotSaved
 from tasks.models import DeviceList, NamedList
+from tasks.sets import TooMany
 from tests.factories import (
     ApplicationFactory,
     DeviceFactory,
@@ -18,43 +19,6 @@ from tests.factories import (
     UserFactory,
     make_list,
 )
-
-SETS = [
-    [],
-    ["a"],
-    ["a", "b"],
-    ["b", "a"],
-    ["b", "c"],
-    ["c", "d"],
-    ["a", "b", "c"],
-    ["a", "a", "b"],
-    ["阀", "b"],
-]
-MEANT = {
-    Operation.INSTEAD: lambda mine, theirs: theirs,
-    Operation.ADD: lambda mine, theirs: mine | theirs,
-    Operation.BOTH: lambda mine, theirs: mine & theirs,
-    Operation.WITHOUT: lambda mine, theirs: mine - theirs,
-    Operation.OTHERS: lambda mine, theirs: theirs - mine,
-}
-
-
-@pytest.mark.parametrize("operation", Operation)
-@pytest.mark.parametrize("mine", SETS, ids=repr)
-@pytest.mark.parametrize("theirs", SETS, ids=repr)
-def test_every_operation_gives_each_device_once_and_as_many_as_was_said(operation, mine, theirs):
-    found = combine(operation, mine, theirs)
-    assert set(found) == MEANT[operation](set(mine), set(theirs))
-    assert len(found) == len(set(found)) == numbers(mine, theirs)[operation]
-    order = [*mine, *theirs] if operation != Operation.INSTEAD else theirs
-    assert found == sorted(found, key=order.index)
-
-
-def test_more_ids_than_a_task_may_list_are_refused(settings):
-    settings.MOST_DEVICES = 3
-    assert combine(Operation.ADD, ["a", "b"], ["b", "c"]) == ["a", "b", "c"]
-    with pytest.raises(TooMany, match="More than 3 devices"):
-        combine(Operation.ADD, ["a", "b"], ["c", "d"])
 
 
 @pytest.mark.django_db
@@ -65,7 +29,21 @@ def test_a_filter_over_the_catalogue_gives_the_ids_it_means_now():
             application=application, device_id=f"d-{number}", status="OFFLINE" if number else "ONLINE"
         )
     DeviceFactory(device_id="d-9", status="OFFLINE")
-    assert lists.chosen(application, Choice(status="OFFLINE")) == ["d-1", "d-2"]
+    assert lists.chosen(application, Choice(status="OFFLINE")) == "d-1\nd-2"
+
+
+@pytest.mark.django_db
+def test_more_devices_than_a_task_may_list_are_not_taken_from_the_catalogue(settings):
+    settings.MOST_DEVICES = 2
+    application = ApplicationFactory()
+    for number in range(3):
+        DeviceFactory(
+            application=application, device_id=f"d-{number}", status="OFFLINE" if number else "ONLINE"
+        )
+    assert lists.chosen(application, Choice(status="OFFLINE")) == "d-1\nd-2"
+    assert lists.chosen(application, Choice(status="SLEEPING")) == ""
+    with pytest.raises(TooMany, match="More than 2 devices"):
+        lists.chosen(application, Choice(text="d"))
 
 
 @pytest.fixture
@@ -98,7 +76,7 @@ def task(db):
     ],
 )
 def test_devices_of_a_task_are_had_by_what_came_of_them(task, outcomes, ids):
-    assert sorted(lists.of_task(task, outcomes)) == list(ids)
+    assert sorted(lists.of_task(task, outcomes).split()) == list(ids)
 
 
 def test_what_may_be_asked_of_a_task_is_told_with_its_number(task):
@@ -109,12 +87,12 @@ def test_what_may_be_asked_of_a_task_is_told_with_its_number(task):
     assert asked["cancelled"] == (0, True)
     for each in lists.asked_of(task):
         if not each.refusal:
-            assert len(lists.of_task(task, [each.outcome])) == each.count
+            assert sets.count(lists.of_task(task, [each.outcome])) == each.count
 
 
 def test_of_pruned_results_only_the_list_of_the_request_is_left(task):
     task.results_pruned_at = timezone.now()
-    assert len(lists.of_task(task, ["every"])) == 5
+    assert sets.count(lists.of_task(task, ["every"])) == 5
     for outcome in ("successful", "failed"):
         with pytest.raises(NotOffered, match="pruned"):
             lists.of_task(task, [outcome])
@@ -123,7 +101,7 @@ def test_of_pruned_results_only_the_list_of_the_request_is_left(task):
 def test_devices_of_a_task_for_a_type_are_those_that_were_heard_of(db):
     task = TaskFactory(kind="DeviceType", state="COMPLETE")
     ResultFactory(task=task, device_id="a", status="FAILED")
-    assert lists.of_task(task, ["every"]) == ["a"]
+    assert lists.of_task(task, ["every"]) == "a"
 
 
 def _list(ids, **columns):

@@ -10,12 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tasks import reach as module
 from tasks import sync
 from tasks.models import Application, Device, DeviceList, Group, Membership, Profile
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, Service
-from tasks.reach import Kind, doubts, reach
+from tasks.reach import Doubts, Kind, doubts, reach, survey
 from tasks.targets import TargetType
 from tests.factories import TARGETS, ApplicationFactory, DeviceFactory, GroupFactory, UserFactory
 
@@ -242,25 +241,26 @@ def test_a_long_list_takes_few_statements_and_none_when_it_is_asked_again(fleet)
     assert len(second) <= 1
 
 
-def test_doubts_name_every_id_that_is_unknown_foreign_or_incompatible(fleet):
+@pytest.mark.parametrize("together", [1, 2, 1000])
+def test_doubts_name_every_id_that_is_unknown_foreign_or_incompatible(fleet, monkeypatch, together):
+    monkeypatch.setattr("tasks.reach.doubtful.TOGETHER", together)
     _device(ApplicationFactory(), "theirs-1", "Meter", "ONLINE")
-    ids = ["lamp-2", "meter-1", "nobody-9", "lamp-0", "theirs-1", "odd-1", "nobody-1"]
+    ids = "lamp-2\nmeter-1\nnobody-9\nlamp-0\ntheirs-1\nodd-1\nnobody-1"
     found = doubts(fleet, ids, None, ("Valve", "CLOSE"))
-    assert found.unknown == ["nobody-9", "nobody-1"]
-    assert found.foreign == ["theirs-1"]
-    assert found.incompatible == ["lamp-2", "lamp-0"]
+    assert found.unknown == "nobody-9\nnobody-1"
+    assert found.foreign == "theirs-1"
+    assert found.incompatible == "lamp-2\nlamp-0"
     meter = Profile.objects.get(device_type="Meter")
-    assert doubts(fleet, ids, meter).incompatible == ["lamp-2", "lamp-0", "odd-1"]
-    assert doubts(fleet, ids, None).incompatible == []
+    assert doubts(fleet, ids, meter).incompatible == "lamp-2\nlamp-0\nodd-1"
+    assert doubts(fleet, ids, None).incompatible == ""
 
 
 def test_nothing_is_in_doubt_before_the_catalogue_was_read():
-    found = doubts(ApplicationFactory(), ["a"], None, ("Valve", "CLOSE"))
-    assert (found.unknown, found.foreign, found.incompatible) == ([], [], [])
+    assert doubts(ApplicationFactory(), "a", None, ("Valve", "CLOSE")) == Doubts("", "", "")
 
 
 def test_of_a_very_long_list_some_are_looked_up_and_stand_for_the_others(fleet, monkeypatch):
-    monkeypatch.setattr(module, "LOOKED_UP", 4)
+    monkeypatch.setattr(survey, "LOOKED_UP", 4)
     told = reach(
         fleet, asked(TargetType.DEVICE_LIST), _kept([f"meter-{n}" for n in range(6)] + ["x-1", "x-2"])
     )

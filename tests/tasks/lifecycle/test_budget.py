@@ -129,7 +129,7 @@ def test_an_application_does_not_eat_anothers_calls(times):
     assert second.drained_until is None
 
 
-def test_old_calls_are_forgotten_when_one_is_made_and_not_by_looking(times):
+def test_a_call_takes_the_row_of_one_that_no_longer_counts(times):
     application, other = limited(2), limited(2)
     for _ in range(2):
         took(application)
@@ -138,8 +138,12 @@ def test_old_calls_are_forgotten_when_one_is_made_and_not_by_looking(times):
     assert budget.used(application) == 0
     assert budget.exhausted_until(application, submission=False) is None
     assert Call.objects.filter(application=application).count() == 2
-    took(application)
-    assert Call.objects.filter(application=application).count() == 1
+    assert took(application) is None
+    assert budget.used(application) == 1
+    times.on(1)
+    assert took(application) is None
+    assert took(application) == times.now + budget.WINDOW - dt.timedelta(seconds=1)
+    assert Call.objects.filter(application=application).count() == budget.used(application) == 2
     assert Call.objects.filter(application=other).count() == 2
 
 
