@@ -282,5 +282,5 @@ def test_what_was_composed_as_several_is_shown_as_a_family(
     desk: Client, site_app: Application, operator: User, settings: Any
 ) -> None:
     settings.FAMILY_DEVICES = 2
-    tasks = lifecycle.compose_family(site_app, operator, request())
+    tasks = lifecycle.compose_family(operator, [lifecycle.Proposal(site_app, request())])
     assert "night valves (2 of 2)" in words(desk.get(tasks[0].family.get_absolute_url()))

@@ -152,7 +152,7 @@ def test_the_devices_of_a_template_are_its_own(writer: Client, desk: Client, typ
     assert DeviceList.objects.filter(templates__template=template).get().ids == ["device-1", "device-2"]
     body = sent(desk, started(desk, template))
     assert body["param"]["deviceList"] == ["device-1", "device-2"]
-    assert Task.objects.get().rerun_of is None
+    assert not Task.objects.get().rerun_of.exists()
 
 
 def test_a_name_is_used_once(writer: Client, typed: Typed) -> None:

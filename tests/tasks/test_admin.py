@@ -14,6 +14,7 @@ from tasks.models import (
     Callback,
     Danger,
     Device,
+    Family,
     Group,
     NamedList,
     Profile,
@@ -41,7 +42,7 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 AUDITED = [
-    Task, Attempt, Transition, Result, Callback, Profile, ProfileVersion, Danger, Device, Group, Sync,
+    Task, Attempt, Transition, Result, Callback, Profile, ProfileVersion, Danger, Device, Family, Group, Sync,
     Template, NamedList,
 ]  # fmt: skip
 SECRET, PASSPHRASE, TOKEN = "canary-secret", "canary-passphrase", "canary-access-token"
@@ -69,6 +70,10 @@ def data():
     )
     Danger.objects.create(profile=profile, service_id="Valve", method="CLOSE")
     Sync.objects.create(application=application, problem="<script>alert(1)</script>")
+    family = Family.objects.create(name="<script>alert(1)</script>", author=tasks[0].author)
+    Task.objects.filter(pk__in=[task.pk for task in tasks]).update(family=family)
+    tasks[2].origins.create(parent=tasks[0], devices=2)
+    tasks[2].origins.create(parent=tasks[1], devices=1)
     make_template("<script>alert(1)</script>")
     make_list(application, ["d1"], "<script>alert(1)</script>")
     return tasks

@@ -65,7 +65,7 @@ def again(author: User, parent: Task, outcome: Outcome, statuses: dict[str, str]
     """A rerun of the parent, over already, whose devices answered so."""
     devices = rerun.devices_with(parent, [outcome])
     task = lifecycle.compose(
-        parent.application, author, rerun.request_for(parent, devices), rerun=Lineage(parent, (outcome,))
+        parent.application, author, rerun.request_for(parent, devices), rerun=Lineage((parent,), (outcome,))
     )
     for device in devices:
         ResultFactory(task=task, device_id=device, status=statuses[device])
@@ -126,12 +126,30 @@ def test_a_silent_task_without_rows_gives_its_whole_list(ours, family):
     assert chosen(family, Outcome.NO_ANSWER) == {task.pk: ["a", "b"]}
 
 
+def compose_rerun(
+    author: User,
+    family: Family,
+    given: list[family_rerun.Portion],
+    outcomes: list[Outcome],
+    *,
+    known: int,
+    key=None,
+) -> list[Task]:
+    return lifecycle.compose_family(
+        author, family_rerun.proposals_of(family, given, outcomes, known=known), key=key
+    )
+
+
+def origins(task: Task) -> dict[int, int]:
+    return dict(task.origins.values_list("parent", "devices"))
+
+
 def test_the_rerun_is_in_the_family_with_the_command_of_each_parent(ours, family, author):
     one = answered(ours, family, "bad-1", ask={"command": {"paras": {"period": 1}}})
     two = answered(ours, family, "bad-2", ask={"command": {"paras": {"period": 2}}}, callback=False)
     portions = family_rerun.portions(family, [Outcome.FAILED])
-    tasks = family_rerun.compose_rerun(author, portions, [Outcome.FAILED], known=two.pk)
-    assert [(task.rerun_of, task.paras, listed(task)) for task in tasks] == [
+    tasks = compose_rerun(author, family, portions, [Outcome.FAILED], known=two.pk)
+    assert [(task.rerun_of.get(), task.paras, listed(task)) for task in tasks] == [
         (one, {"period": 1}, ["bad-1"]),
         (two, {"period": 2}, ["bad-2"]),
     ]
@@ -148,22 +166,22 @@ def test_a_rerun_that_somebody_composed_meanwhile_stops_all_of_it(ours, family, 
     known = family_rerun.offer(family).newest
     again(author, two, Outcome.FAILED, {"bad-2": "FAILED"})
     with pytest.raises(AlreadyRerun):
-        family_rerun.compose_rerun(author, portions, [Outcome.FAILED], known=known)
+        compose_rerun(author, family, portions, [Outcome.FAILED], known=known)
     assert not one.reruns.exists()
     assert Task.objects.count() == 3
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_make_one_rerun_and_two_operators_make_one(ours, family, author):
-    answered(ours, family, "bad-1"), answered(ours, family, "bad-2")
+    for period in (1, 2):
+        answered(ours, family, f"bad-{period}", ask={"command": {"paras": {"period": period}}})
     portions = family_rerun.portions(family, [Outcome.FAILED])
     known, key = family_rerun.offer(family).newest, uuid.uuid4()
 
     def click(key: uuid.UUID) -> list[int]:
         try:
-            return [task.pk for task in family_rerun.compose_rerun(
-                author, portions, [Outcome.FAILED], known=known, key=key
-            )]  # fmt: skip
+            made = compose_rerun(author, family, portions, [Outcome.FAILED], known=known, key=key)
+            return [task.pk for task in made]
         except AlreadyRerun:
             return []
 
