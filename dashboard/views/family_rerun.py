@@ -16,7 +16,7 @@ from dashboard.paging import number
 from dashboard.views.compose import compose_permission
 from dashboard.views.confirm import is_typed, word_to_type
 from dashboard.views.rerun import chosen_of, label_of, outcomes_in
-from tasks.lifecycle import AlreadyRerun, Invalid, NotOffered, Proposal, family_rerun
+from tasks.lifecycle import AlreadyRerun, Invalid, NotOffered, Proposal, check_all, family_rerun
 from tasks.lifecycle.families import page_of, sent_under, tasks_of
 from tasks.lifecycle.family_rerun import Portion
 from tasks.models import DeviceList, Family, Task
@@ -52,8 +52,14 @@ def choose(request: HttpRequest, family_id: int) -> HttpResponse:
         for portion in portions
     )
     proposals = family_rerun.proposals_of(found, portions, outcomes, known=newest)
-    shown = {"lists": [each.pk for each in made], "newest": newest, "key": uuid.uuid4()}
-    return _show(request, found, proposals, look(proposals), shown)
+    shown: dict[str, Any] = {"lists": [each.pk for each in made], "newest": newest, "key": uuid.uuid4()}
+    try:
+        check_all(proposals)
+    except Invalid as error:
+        shown["problems"] = error.problems
+    return _show(
+        request, found, proposals, look(proposals), shown, status=422 if "problems" in shown else 200
+    )
 
 
 @compose_permission
@@ -82,7 +88,7 @@ def review(request: HttpRequest, family_id: int) -> HttpResponse:
     proposals = family_rerun.proposals_of(found, portions, kept[0].rerun_outcomes, known=newest)
     prospect = look(proposals)
     acknowledged = posted.get("acknowledged", "").split(",")
-    refused = {
+    refused: dict[str, Any] = {
         "mistyped": not is_typed(_word(proposals, prospect), posted.get("typed", "")),
         "unread": bool(prospect.unread(acknowledged)),
     }
@@ -92,8 +98,7 @@ def review(request: HttpRequest, family_id: int) -> HttpResponse:
         except AlreadyRerun:
             refused["overtaken"] = True
         except Invalid as error:
-            messages.error(request, f"Nothing was sent. {error}")
-            return redirect(found)
+            refused["problems"] = error.problems
         else:
             messages.success(request, f"{len(tasks):,} task{'' if len(tasks) == 1 else 's'} composed.")
             return redirect(tasks[0] if len(tasks) == 1 else found)
