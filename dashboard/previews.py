@@ -14,8 +14,8 @@ from django.template.defaultfilters import filesizeformat
 from dashboard.changes import Change, changes, of_devices
 from dashboard.curl import CALLBACK_URL, curl
 from dashboard.forms.compose import ComposeForm
+from dashboard.forms.plan import Plan, plan_of
 from dashboard.forms.repeat import posted
-from dashboard.forms.values import Plan, plan_of
 from dashboard.paging import number
 from dashboard.request_text import readable
 from tasks import lifecycle

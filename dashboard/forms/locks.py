@@ -16,9 +16,11 @@ from tasks.models import DeviceList, TemplateVersion
 from .compose_fields import TARGET_FIELDS
 from .parameters import PREFIX
 
+FILES = frozenset({"device_file", "values_file"})
 TARGET = (
     "target_type",
-    *(name for names in TARGET_FIELDS.values() for name in names if name != "device_file"),
+    "values_text",
+    *(name for names in TARGET_FIELDS.values() for name in names if name not in FILES),
 )
 PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "application": ("Application", ("application",)),
@@ -46,9 +48,9 @@ class Locks:
     def changed(self, posted: QueryDict, files: Collection[str]) -> dict[str, str]:
         """Field -> the sentence that refuses its change; those of the target share one."""
         changed = {name for name in self.fields if self._differs(name, posted)}
-        if "target" in self.parts and "device_file" in files:
-            changed.add("device_file")
-        names = {"target_type" if name in (*TARGET, "device_file") else name for name in changed}
+        if "target" in self.parts and not FILES.isdisjoint(files):
+            changed.add("target_type")
+        names = {"target_type" if name in TARGET else name for name in changed}
         return dict.fromkeys(
             sorted(names), f"The template {self.version} locks this; it is back at what the template says."
         )

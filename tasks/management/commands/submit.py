@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from tasks import lifecycle
-from tasks.lifecycle import Invalid, Proposal, values
+from tasks.lifecycle import Invalid, Proposal, textfile, values
 from tasks.lifecycle.values import ValueSet
 from tasks.management.door import DONE, FAILED, UNCONFIRMED, WAITING, Door
 from tasks.models import Application, Profile, Task
@@ -128,10 +128,10 @@ class Command(Door):
         if file is None:
             return []
         try:
-            text = values.decode(Path(file).read_bytes())
+            text = textfile.decode(Path(file).read_bytes())
         except OSError as error:
             self.refuse([(file, f"cannot be read: {error.strerror}")])
-        except values.Unreadable as error:
+        except textfile.Unreadable as error:
             self.refuse([(file, str(error))])
         table = values.read(text, self._command(request, profile) if profile else None)
         if table.problem:
