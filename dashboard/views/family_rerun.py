@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,10 +17,21 @@ from dashboard.paging import number
 from dashboard.views.compose import compose_permission
 from dashboard.views.confirm import is_typed, word_to_type
 from dashboard.views.rerun import chosen_of, label_of, outcomes_in
-from tasks.lifecycle import AlreadyRerun, Invalid, NotOffered, Proposal, check_all, family_rerun
+from tasks.lifecycle import (
+    AlreadyRerun,
+    Invalid,
+    NotOffered,
+    Proposal,
+    callback_url,
+    check_all,
+    family_rerun,
+    request_of,
+)
 from tasks.lifecycle.families import page_of, sent_under, tasks_of
 from tasks.lifecycle.family_rerun import Portion
 from tasks.models import DeviceList, Family, Task
+from tasks.platform import wire
+from tasks.platform.outline import outline
 from tasks.proposals import Prospect, look, send
 
 MOST_SHOWN = 100
@@ -147,10 +159,18 @@ def _show(
         "cautions": ",".join(caution.key for caution in prospect.cautions),
         "word": _word(proposals, prospect),
         "typed": request.POST.get("typed", ""),
+        "preview": _preview(proposals[0]),
         "newer": newer if shown.get("overtaken") else [],
         **shown,
     }
     return page(request, "family_rerun", context, status=status)
+
+
+def _preview(proposal: Proposal) -> str:
+    """The request of the first task, to be read; its list is cut short, and its address has no secret yet."""
+    url = callback_url("SECRET").replace("SECRET", "…") if proposal.callback else ""
+    body = wire.dumps(request_of(proposal.application, proposal.parts[0], callback_url=url))
+    return json.dumps(json.loads(outline(body)), ensure_ascii=False, indent=2)
 
 
 def _word(proposals: Sequence[Proposal], prospect: Prospect) -> str:

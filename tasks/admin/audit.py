@@ -91,10 +91,9 @@ class FamilyAdmin(ReadOnly):
             (reverse("admin:tasks_task_change", args=[task.pk]), str(task), task.state, _origins(task))
             for task in tasks
         )
-        return format_html(
-            '<ul>{}</ul><a href="{}">All {:,} in the list of tasks</a>',
-            format_html_join("", '<li><a href="{}">{}</a> {}{}</li>', rows), listed, family.tasks.count(),
-        )  # fmt: skip
+        items = format_html_join("", '<li><a href="{}">{}</a> {}{}</li>', rows)
+        count = f"{family.tasks.count():,}"
+        return format_html('<ul>{}</ul><a href="{}">All {} in the list of tasks</a>', items, listed, count)
 
 
 MEMBERS = 100

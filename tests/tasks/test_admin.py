@@ -88,6 +88,20 @@ def text(response):
     return response.content.decode()
 
 
+def test_a_family_is_audited_with_its_tasks_and_a_rerun_with_all_its_parents(client, data, auditor):
+    client.force_login(auditor)
+    first, second, again = data
+    family = text(client.get(address(Family, "change", first.refresh_from_db() or first.family_id)))
+    assert f"{again}</a> RUNNING, rerun of #{first.pk}, #{second.pk}" in family
+    listed = f"{address(Task, 'changelist')}?family__id__exact={first.family_id}"
+    assert f'<a href="{listed}">All 3 in the list of tasks</a>' in family
+    assert text(client.get(listed)).count('class="action-select"') in (0, 3)
+    rerun = text(client.get(address(Task, "change", again.pk)))
+    for parent in (first, second):
+        assert f"#{again.pk} reruns #{parent.pk}" in rerun
+        assert f"#{again.pk} reruns #{parent.pk}" in text(client.get(address(Task, "change", parent.pk)))
+
+
 def test_all_that_is_kept_can_be_audited():
     assert {model for model, entry in site.site._registry.items() if isinstance(entry, ReadOnly)} == set(
         AUDITED
