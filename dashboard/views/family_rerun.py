@@ -63,7 +63,7 @@ def choose(request: HttpRequest, family_id: int) -> HttpResponse:
         )
         for portion in portions
     )
-    proposals = family_rerun.proposals_of(found, portions, outcomes, known=newest)
+    proposals = family_rerun.proposals_of(found, portions, outcomes, known=newest, at=made[0].created_at)
     shown: dict[str, Any] = {"lists": [each.pk for each in made], "newest": newest, "key": uuid.uuid4()}
     try:
         check_all(proposals)
@@ -97,7 +97,10 @@ def review(request: HttpRequest, family_id: int) -> HttpResponse:
         return redirect(found)
     newest = number(posted.get("newest")) or 0
     portions = [Portion(each.rerun_of, each.ids) for each in kept if each.rerun_of]
-    proposals = family_rerun.proposals_of(found, portions, kept[0].rerun_outcomes, known=newest)
+    first = kept[0]
+    proposals = family_rerun.proposals_of(
+        found, portions, first.rerun_outcomes, known=newest, at=first.created_at
+    )
     prospect = look(proposals)
     acknowledged = posted.get("acknowledged", "").split(",")
     refused: dict[str, Any] = {

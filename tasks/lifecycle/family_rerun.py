@@ -6,10 +6,11 @@ Devices of tasks with the same command are commanded by the same task.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db.models import prefetch_related_objects
@@ -127,25 +128,31 @@ def merged(given: Iterable[Portion]) -> list[list[Portion]]:
 
 
 def proposals_of(
-    family: Family, given: Iterable[Portion], outcomes: Sequence[str], *, known: int | None
+    family: Family,
+    given: Iterable[Portion],
+    outcomes: Sequence[str],
+    *,
+    known: int | None,
+    at: dt.datetime | None = None,
 ) -> list[Proposal]:
     """The rerun of each device with the command that it had.
 
-    ``known`` is the newest task of the family that the author knows of.
+    ``known`` is the newest task of the family that the author knows of; ``at`` is the moment that the names tell, now
+    when it is not given.
     """
     together = merged(given)
     firsts = [portions[0].parent for portions in together]
     prefetch_related_objects(firsts, "request", "application", "profile", "template")
-    return [_proposal(family, portions, tuple(outcomes), known) for portions in together]
+    return [
+        _proposal(family, portions, Lineage((), tuple(outcomes), known=known), at) for portions in together
+    ]
 
 
-def _proposal(
-    family: Family, given: Sequence[Portion], outcomes: tuple[str, ...], known: int | None
-) -> Proposal:
+def _proposal(family: Family, given: Sequence[Portion], lineage: Lineage, at: dt.datetime | None) -> Proposal:
     first, *others = parents = tuple(portion.parent for portion in given)
     devices = {device: portion.parent for portion in given for device in portion.devices}
-    lineage = Lineage(parents, outcomes, known=known, devices=devices)
-    name = fresh_name(family.name if others else first.name, lineage.numbers)
+    lineage = replace(lineage, parents=parents, devices=devices)
+    name = fresh_name(family.name if others else first.name, lineage.numbers, at)
     return Proposal(
         first.application,
         request_for(first, list(devices), name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -100,9 +101,9 @@ def request_for(task: Task, devices: list[str], name: str = "") -> dict[str, Any
     return asked | {"taskName": name or fresh_name(task.name, f"#{task.pk}"), "param": target | param}
 
 
-def fresh_name(name: str, numbers: str) -> str:
+def fresh_name(name: str, numbers: str, at: dt.datetime | None = None) -> str:
     """A name for the rerun of these tasks that no other has: the platform refuses one that it has seen."""
-    ending = f" · rerun of {numbers} · {clock.now():%Y-%m-%d %H:%M:%S.%f}"[:-3]
+    ending = f" · rerun of {numbers} · {at or clock.now():%Y-%m-%d %H:%M:%S.%f}"[:-3]
     return name.partition(" · rerun of #")[0][: wire.NAME_MAX - len(ending)] + ending
 
 

@@ -200,6 +200,8 @@ def test_a_rerun_over_all_tasks_is_counted_reviewed_and_sent_once(desk: Client, 
     lists = [json.loads(task.request_body)["param"]["deviceList"] for task in reruns()]
     assert lists == [["failed-1"], ["failed-2", "timeout-2"]]
     assert [task.paras["p"] for task in reruns()] == [1, 2]
+    seen = json.loads(review.context["preview"])
+    assert seen | {"param": ""} == json.loads(reruns()[0].request_body) | {"param": ""}
     assert {task.family for task in reruns()} == {family}
     assert send(desk, family, review).redirect_chain
     assert len(reruns()) == 2
