@@ -57,7 +57,11 @@ class Outlook:
 
 def outlook_of(form: ComposeForm) -> Outlook:
     """For a form that is bound, or was only started with values; it need not be complete."""
-    checked = form if form.is_bound else ComposeForm(posted(form), user=form.user)
+    checked = form
+    if not form.is_bound:
+        data = posted(form)
+        data.pop("values_text", None)  # a table is read when that is asked for
+        checked = ComposeForm(data, user=form.user)
     checked.is_valid()
     request = checked.request()
     application = checked.cleaned_data.get("application")

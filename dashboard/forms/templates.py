@@ -21,7 +21,7 @@ from .locks import PARTS
 from .parameters import PREFIX
 from .typed import as_posted, kept
 
-DROPPED = ("name", "copied_from", "template_version", "edits", "device_list", "device_ids")
+DROPPED = ("name", "copied_from", "template_version", "edits", "device_list", "device_ids", "values_text")
 """What belongs to one composition and to no template."""
 
 Values = Mapping[str, Sequence[str]]

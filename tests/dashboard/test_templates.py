@@ -177,6 +177,8 @@ def test_a_template_keeps_the_table_of_values_with_its_devices(
     page = desk.get("/compose/", {"template": template.pk})
     assert "2 tasks : 2 different sets of count, mode for 3 devices, from template Night." in words(page)
     assert ("Take them away" in words(page)) == ("target" not in locked)
+    link = desk.post("/compose/", fields(page).posted).context["saved"].link
+    assert (link.left_out, f"template={template.pk}" in link.url) == ("", True)
     assert bodies_of(desk, fields(page).posted) == ITS_OWN
     assert {task.template for task in Task.objects.all()} == {template.newest}
 
