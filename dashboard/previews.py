@@ -14,20 +14,17 @@ from django.template.defaultfilters import filesizeformat
 from dashboard.changes import Change, changes, of_devices
 from dashboard.curl import CALLBACK_URL, curl
 from dashboard.forms.compose import ComposeForm
+from dashboard.forms.plan import Plan, plan_of
 from dashboard.forms.repeat import posted
-from dashboard.forms.values import Plan, plan_of
+from dashboard.paging import number
 from dashboard.request_text import readable
 from tasks import lifecycle
-from tasks.catalogue import is_dangerous
-from tasks.lifecycle import budget, queue
+from tasks.lifecycle import Lineage, Proposal, budget, queue
 from tasks.lifecycle.families import numbered, requests_of
 from tasks.models import Application, DeviceList, Task
 from tasks.platform import wire
-from tasks.reach import Reach
-from tasks.reach import reach as reach_of
+from tasks.proposals import Prospect, look
 from tasks.targets import MEMBERS, TargetType
-from tasks.underway import overlaps
-from tasks.warnings import Concern, Facts, concerns
 
 INLINE = 100
 """Device ids that are written into a shell command; more are read from a file."""
@@ -45,7 +42,7 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is known before a task is sent. ``reach`` is None as long as the target is not complete.
+    """What is known before a task is sent: nothing as long as the target is not complete.
 
     Where it becomes several tasks ``plan`` says which; the request shown is the first one's.
     """
@@ -54,35 +51,57 @@ class Outlook:
     application: Application | None
     request: dict[str, Any]
     kept: DeviceList | None
-    reach: Reach | None
-    concerns: list[Concern]
+    prospect: Prospect
     plan: Plan | None = None
 
 
 def outlook_of(form: ComposeForm) -> Outlook:
     """For a form that is bound, or was only started with values; it need not be complete."""
-    checked = form if form.is_bound else ComposeForm(posted(form), user=form.user)
+    checked = form
+    if not form.is_bound:
+        data = posted(form)
+        data.pop("values_text", None)  # a table is read when that is asked for
+        checked = ComposeForm(data, user=form.user)
     checked.is_valid()
     request = checked.request()
     application = checked.cleaned_data.get("application")
     kept = checked.devices.kept if checked.chosen_target == TargetType.DEVICE_LIST else None
-    if application is None or not all(request["param"].get(name) for name in MEMBERS[checked.chosen_target]):
-        return Outlook(checked, application, request, kept, None, [], plan_of(checked))
-    reach = reach_of(application, request["param"], kept)
-    command = request["param"].get("command", {})
-    facts = Facts(
-        application,
-        request,
-        callback=bool(checked.cleaned_data.get("callback")),
-        reach=reach,
-        overlaps=overlaps(
-            application, request["param"], reach, kept, besides=kept.rerun_of_id if kept else None
-        ),
-        is_dangerous=is_dangerous(
-            checked.chosen_profile, command.get("serviceId", ""), command.get("method", "")
-        ),
+    is_complete = application and all(request["param"].get(name) for name in MEMBERS[checked.chosen_target])
+    prospect = look([proposal_of(checked)]) if is_complete else Prospect([], [])
+    return Outlook(checked, application, request, kept, prospect, plan_of(checked))
+
+
+def proposal_of(form: ComposeForm, *, whole: bool = False, known: str = "") -> Proposal:
+    """What the form asks for, with all its devices and values when it is to be the ``whole``.
+
+    ``known`` is the newest rerun of the same devices that the operator has seen, as a page posts it.
+    """
+    cleaned = form.cleaned_data
+    copied = cleaned.get("copied_from")
+    is_list = form.chosen_target == TargetType.DEVICE_LIST
+    return Proposal(
+        cleaned["application"],
+        form.request(whole=whole),
+        sets=form.values.sets if whole else (),
+        callback=bool(cleaned.get("callback")),
+        profile=form.chosen_profile,
+        priority=cleaned.get("priority") or 0,
+        copied_from=Task.objects.filter(pk=copied).first() if copied and whole else None,
+        rerun=_lineage(form, known) if is_list else None,
+        template=form.locks.version if form.locks else None,
+        kept=form.devices.kept if is_list else None,
     )
-    return Outlook(checked, application, request, kept, reach, concerns(facts), plan_of(checked))
+
+
+def _lineage(form: ComposeForm, known: str) -> Lineage | None:
+    """What the devices come from, as long as they are the very ones that a rerun chose."""
+    kept, application = form.devices.kept, form.cleaned_data["application"]
+    if kept is None or kept.rerun_of_id is None:
+        return None
+    parent = Task.objects.filter(pk=kept.rerun_of_id, application=application).first()
+    if parent is None:
+        return None
+    return Lineage((parent,), tuple(kept.rerun_outcomes), kept.rerun_filter, known=number(known) or 0)
 
 
 def preview_of(form: ComposeForm, outlook: Outlook | None = None) -> dict[str, Any]:
@@ -107,8 +126,8 @@ def preview_of(form: ComposeForm, outlook: Outlook | None = None) -> dict[str, A
         "preview": json.dumps(json.loads(wire.dumps(shown)), ensure_ascii=False, indent=2),
         "plan": plan,
         "previewed_devices": devices if ids else 0,
-        "reach": outlook.reach,
-        "concerns": outlook.concerns,
+        "reach": outlook.prospect.reach,
+        "concerns": outlook.prospect.concerns,
         "timeout": outlook.request.get("timeout"),
         "limits": _limits(outlook, body),
         "curl": curl(application, None if _is_long(outlook) else body) if application and body else "",

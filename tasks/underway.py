@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.cache import cache
 
-from tasks.models import Application, DeviceList, Result, Task
+from tasks.models import Application, DeviceList, Origin, Result, Task
 from tasks.platform.pushes import FINAL_STATUSES
 from tasks.reach import FRESH_SECONDS, Kind, Reach, ids_of
 from tasks.states import State
@@ -43,12 +43,12 @@ def overlaps(
     reach: Reach,
     kept: DeviceList | None = None,
     *,
-    besides: int | None = None,
+    besides: Collection[int] = (),
 ) -> list[Overlap]:
     """Unfinished tasks with the command of ``param`` that may reach the same devices, newest first.
 
-    ``besides`` is the id of the task that a rerun comes from: what it chose has answered, or never got the command.
-    Other reruns of it are left to those who compose one: ``lineage`` tells them.
+    ``besides`` are the ids of the tasks that a rerun comes from: what it chose has answered, or never got the command.
+    Other reruns of them are left to those who compose one: ``lineage`` tells them.
     """
     command = param.get("command", {})
     others = Task.objects.filter(
@@ -57,8 +57,9 @@ def overlaps(
         service_id=command.get("serviceId", ""),
         method=command.get("method", ""),
     )
-    if besides is not None:
-        others = others.exclude(pk=besides).exclude(rerun_of__isnull=False, rerun_of=besides)
+    if besides:
+        reruns = Origin.objects.filter(parent__in=besides).order_by().values("task")
+        others = others.exclude(pk__in=besides).exclude(pk__in=reruns)
     # Sorted here: for the order's sake SQLite would walk through all tasks of the application.
     newest = sorted(others.order_by(), key=lambda task: -task.pk)[:LOOKED_AT]
     found, left = [], COMPARED

@@ -135,6 +135,7 @@ class TaskFactory(factory.django.DjangoModelFactory):
     name = factory.Sequence(lambda n: f"task {n}")
     state = State.QUEUED
     reason = "waiting for a worker"
+    rerun_of = None
     timeout = 10
     callback_token = factory.Maybe(
         "callback", factory.Sequence(lambda n: hashlib.sha256(f"token {n}".encode()).hexdigest()[:43]), None
@@ -172,12 +173,15 @@ class TaskFactory(factory.django.DjangoModelFactory):
 
     @classmethod
     def _build(cls, model: type[Task], *args: Any, **given: Any) -> Task:
-        return model(**{name: value for name, value in given.items() if name != "request_body"})
+        no_columns = ("request_body", "rerun_of")
+        return model(**{name: value for name, value in given.items() if name not in no_columns})
 
     @classmethod
     def _create(cls, model: type[Task], *args: Any, **given: Any) -> Task:
-        body, task = given["request_body"], cls._build(model, **given)
+        body, parent, task = given["request_body"], given["rerun_of"], cls._build(model, **given)
         transitions.begin(task, "composed", actor=task.author, body=body)
+        if parent:
+            task.origins.create(parent=parent, devices=task.expected)
         return task
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,7 +11,6 @@ from django.utils import timezone
 from tasks import lifecycle
 from tasks.lifecycle.values import with_values
 from tasks.platform import jsontext, wire
-from tasks.profiles import values
 from tasks.targets import MEMBERS, TargetType
 
 from . import parameters
@@ -52,13 +52,6 @@ class ComposeForm(ShapedFields):
             raise ValidationError("Must be a JSON object.")
         return paras
 
-    def _check_free(self, paras: dict[str, Any] | None) -> None:
-        """Free JSON is checked against the profile as its fields would be, all problems at once."""
-        if self.command and self.is_free and "paras" not in self.errors:
-            found = values.check_paras(self.command, with_values(paras, self.values.first))
-            for name, problem in found.items():
-                self.add_error("paras", f"{name} {problem}.")
-
     @property
     def proposed_name(self) -> str:
         """What the task is called when nobody gives it a name."""
@@ -83,18 +76,19 @@ class ComposeForm(ShapedFields):
             self.add_error(name if name in self.fields else None, problem)
         if "name" not in self.errors and not cleaned.get("name"):
             cleaned["name"] = self.proposed_name
-        self._check_free(cleaned.get("paras"))
         if self.chosen_target == TargetType.DEVICE_LIST:
             if self.values.problem:
                 self.add_error(None if self.values.is_locked else "values_text", self.values.problem)
             elif self.devices.problem:
                 self.add_error("device_ids", self.devices.problem)
         if cleaned.get("application"):
-            for found in lifecycle.check(cleaned["application"], self.request()):
-                self._show(found)
+            known = set(self.errors)
+            for found in lifecycle.check(cleaned["application"], self.request(), self.chosen_profile):
+                self._show(found, known)
         return cleaned
 
-    def _show(self, problem: wire.Problem) -> None:
+    def _show(self, problem: wire.Problem, known: Collection[str]) -> None:
+        """At its field, unless that is ``known`` to be wrong already."""
         if problem.path.startswith("tags["):
             index = int(problem.path[5:].partition("]")[0])
             row = [number for number, (name, value) in enumerate(self.tag_rows) if name or value][index]
@@ -102,17 +96,18 @@ class ComposeForm(ShapedFields):
             self.tag_errors[row] = f"The {words} {problem.message}."
             self.add_error(None, f"Tag {row + 1}: the {words} {problem.message}.")
             return
+        _, _, name = problem.path.partition("param.command.paras.")
+        if name:
+            field = parameters.PREFIX + name if parameters.PREFIX + name in self.fields else "paras"
+            if field not in known:
+                self.add_error(field, f"{name} {problem.message}.")
+            return
         stem = problem.path.partition("[")[0]
-        if stem == "param.groupList":
-            field: str | None = self._groups_field
-        else:
-            field = next((name for path, name in FIELD_OF_PATH.items() if stem == path), None)
-            if field is None and stem.startswith("param.command.paras"):
-                field = "paras"
-        field = field if field in self.fields else None
-        if field is None or field not in self.errors:
+        found = self._groups_field if stem == "param.groupList" else FIELD_OF_PATH.get(stem)
+        at = found if found in self.fields else None
+        if at is None or at not in self.errors:
             self.add_error(
-                field, f"{problem.path}: {problem.message}" if field is None else _sentence(problem.message)
+                at, f"{problem.path}: {problem.message}" if at is None else _sentence(problem.message)
             )
 
     def request(self, *, whole: bool = False) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,7 +12,6 @@ from django.utils.choices import CallableChoiceIterator
 from django.utils.functional import cached_property
 
 from tasks.models import Application, Group, Profile
-from tasks.profiles import schema
 from tasks.profiles.schema import Command, Service
 from tasks.targets import TargetType
 
@@ -44,7 +41,7 @@ class ShapedFields(ComposeFields):
     ) -> None:
         given = dict(initial or {})
         data = data if data is None else with_kind(data)
-        self.locks = locks_of((given if data is None else data).get("template_version"))
+        self.locks = locks_of(given if data is None else data)
         self.lock_problems: dict[str, str] = {}
         if self.locks and data is not None:
             self.lock_problems = self.locks.changed(data, files or ())
@@ -158,8 +155,7 @@ class ShapedFields(ComposeFields):
     def _shape_command(self) -> None:
         if self.chosen_profile is None:
             return
-        known = _schema(self.chosen_profile.pk, self.chosen_profile.imported_at)
-        self.services = [service for service in known.services if service.commands]
+        self.services = [service for service in self.chosen_profile.schema.services if service.commands]
         service = _named(self.services, "id", self._raw("service_id"))
         self.fields["service_id"] = forms.ChoiceField(
             label="Service", choices=[(service.id, service.id) for service in self.services]
@@ -285,12 +281,6 @@ def _profiles() -> list[tuple[Any, str]]:
         ("", nothing),
         *((pk, f"{kind} · {maker or maker_id} · {model}") for pk, kind, maker, maker_id, model in rows),
     ]
-
-
-@functools.lru_cache(maxsize=64)
-def _schema(profile: int, _imported_at: dt.datetime) -> schema.Profile:
-    """Reading a large profile takes longer than all else that a keystroke asks for; a newer import is read anew."""
-    return Profile.objects.get(pk=profile).schema
 
 
 def tags_of(data: QueryDict | Mapping[str, Any]) -> list[tuple[str, str]]:

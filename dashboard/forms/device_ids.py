@@ -15,7 +15,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from tasks.lifecycle.values import delimiter_of, device_column, encoding_of, letters
+from tasks.lifecycle.textfile import delimiter_of, device_column, encoding_of, letters
 from tasks.models import DeviceList
 from tasks.platform import wire
 

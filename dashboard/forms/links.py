@@ -11,13 +11,13 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from tasks.models import Application, DeviceList, TemplateVersion
+from tasks.models import Application, DeviceList, TemplateVersion, ValueTable
 
 from .given_devices import GivenDevices
 from .parameters import PREFIX
 from .typed import KEPT, initial_of
 
-CARRIED = KEPT - {"device_list", "copied_from", "template_version", "edits"}
+CARRIED = KEPT - {"device_list", "copied_from", "template_version", "edits", "values_text"}
 """Names of fields that an address may fill in; besides them ``para:NAME``, ``template``, ``repeat`` and ``draft``."""
 
 MOST_IDS, LONGEST = 100, 6000
@@ -36,11 +36,15 @@ def link_of(values: Mapping[str, Sequence[str]], user: User) -> Link:
     given = {name: [text for text in texts if text] for name, texts in values.items() if _is_carried(name)}
     given["callback"] = ["on" if "callback" in values else "off"]
     version = next(iter(values.get("template_version", ())), "")
-    if version.isdecimal() and (found := TemplateVersion.objects.filter(pk=version[:18]).first()):
-        given["template"] = [str(found.template_id)]
+    begun = TemplateVersion.objects.filter(pk=version[:18]).first() if version.isdecimal() else None
+    if begun:
+        given["template"] = [str(begun.template_id)]
     left_out = ""
-    if devices := GivenDevices(user, next(iter(values.get("device_list", ())), "")).kept:
-        if devices.count <= MOST_IDS:
+    devices = GivenDevices(user, next(iter(values.get("device_list", ())), "")).kept
+    if devices and not (begun and begun.device_list_id == devices.pk):
+        if ValueTable.objects.filter(pk=devices.pk).exists():
+            left_out = "the table of values with its devices"
+        elif devices.count <= MOST_IDS:
             given["device_ids"] = ["\n".join(DeviceList.objects.get(pk=devices.pk).ids)]
         else:
             left_out = f"the {devices.count:,} device ids"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +10,17 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from tasks.models import TemplateVersion
+from dashboard.paging import number
+from tasks.models import DeviceList, TemplateVersion
 
 from .compose_fields import TARGET_FIELDS
 from .parameters import PREFIX
 
+FILES = frozenset({"device_file", "values_file"})
 TARGET = (
     "target_type",
-    *(name for names in TARGET_FIELDS.values() for name in names if name != "device_file"),
+    "values_text",
+    *(name for names in TARGET_FIELDS.values() for name in names if name not in FILES),
 )
 PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "application": ("Application", ("application",)),
@@ -44,9 +48,9 @@ class Locks:
     def changed(self, posted: QueryDict, files: Collection[str]) -> dict[str, str]:
         """Field -> the sentence that refuses its change; those of the target share one."""
         changed = {name for name in self.fields if self._differs(name, posted)}
-        if "target" in self.parts and "device_file" in files:
-            changed.add("device_file")
-        names = {"target_type" if name in (*TARGET, "device_file") else name for name in changed}
+        if "target" in self.parts and not FILES.isdisjoint(files):
+            changed.add("target_type")
+        names = {"target_type" if name in TARGET else name for name in changed}
         return dict.fromkeys(
             sorted(names), f"The template {self.version} locks this; it is back at what the template says."
         )
@@ -82,21 +86,35 @@ class Locks:
         return _plain(posted.getlist(name)) != _plain(self.version.values.get(name, ()))
 
 
-def locks_of(key: Any) -> Locks | None:
-    """The locks of the template's version with this id; None when there is none, or its template was deleted."""
-    text = str(key or "")
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+def locks_of(values: Mapping[str, Any]) -> Locks | None:
+    """The locks of the version that these values of a form name; None when there is none, or it was deleted.
+
+    A rerun keeps its parent's template, which says nothing of its devices: they are chosen by what became of them.
+    """
+    key = number(str(values.get("template_version") or ""))
+    version = TemplateVersion.objects.select_related("template").filter(pk=key).first() if key else None
+    if version is None:
         return None
-    version = (
-        TemplateVersion.objects.select_related("template").filter(pk=text, template__deleted_at=None).first()
-    )
-    return Locks(version, fields_of(version), frozenset(version.locked)) if version else None
+    is_rerun = _is_rerun(version, values.get("device_list"))
+    if version.template.deleted_at and not is_rerun:
+        return None
+    parts = frozenset(version.locked) - ({"target"} if is_rerun else set())
+    return Locks(version, fields_of(version, parts), parts)
 
 
-def fields_of(version: TemplateVersion) -> frozenset[str]:
-    """The fields of the version's locked parts. Where parameters are locked, free JSON is no way around them."""
+def _is_rerun(version: TemplateVersion, key: Any) -> bool:
+    """Are the devices the very ones that a rerun chose of a task composed with this version?"""
+    try:
+        wanted = uuid.UUID(str(key or ""))
+    except ValueError:
+        return False
+    return DeviceList.objects.filter(pk=wanted, rerun_of__template=version).exists()
+
+
+def fields_of(version: TemplateVersion, parts: Collection[str]) -> frozenset[str]:
+    """The fields of these parts of the version. Where parameters are locked, free JSON is no way around them."""
     names: set[str] = set()
-    for part in version.locked:
+    for part in parts:
         names |= {part} if part.startswith(PREFIX) else set(PARTS[part][1]) if part in PARTS else set()
         if part == "paras":
             names |= {name for name in version.values if name.startswith(PREFIX)}

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import QueryDict
 
-from tasks.models import Application, DeviceList, Profile, Template, TemplateVersion
+from tasks.models import Application, DeviceList, Profile, Template, TemplateVersion, ValueTable
 from tasks.models.template import NAME_MAX
 from tasks.targets import LABELS, TargetType
 
@@ -21,7 +21,7 @@ from .locks import PARTS
 from .parameters import PREFIX
 from .typed import as_posted, kept
 
-DROPPED = ("name", "copied_from", "template_version", "edits", "device_list", "device_ids")
+DROPPED = ("name", "copied_from", "template_version", "edits", "device_list", "device_ids", "values_text")
 """What belongs to one composition and to no template."""
 
 Values = Mapping[str, Sequence[str]]
@@ -37,12 +37,18 @@ class Part:
     problem: str = ""
 
 
-def parts_of(values: Values, devices: int = 0, form: ComposeForm | None = None) -> list[Part]:
-    """The parts of a composition; with its ``form``, which was checked, also what is wrong with them."""
+def parts_of(
+    values: Values, devices: DeviceList | None = None, form: ComposeForm | None = None
+) -> list[Part]:
+    """The parts of a composition; with its ``form``, which was checked, also what is wrong with them.
+
+    A parameter whose values come with the devices is part of those.
+    """
+    table = ValueTable.objects.filter(pk=devices.pk).first() if devices else None
     free = not _one(values, "profile") or bool(_one(values, "as_json"))
     texts: dict[str, str] = {
         "application": str(Application.objects.filter(pk=_one(values, "application") or 0).first() or "–"),
-        "target": _target(values, devices),
+        "target": _target(values, devices, table),
         "command": _command(values),
         "max_retransmit": _one(values, "max_retransmit") or "as the platform does",
         "priority": "before others" if _one(values, "priority") == "1" else "in turn",
@@ -59,6 +65,7 @@ def parts_of(values: Values, devices: int = 0, form: ComposeForm | None = None) 
             found += [
                 Part(PREFIX + name, name, text or "left out", _problem(form, (PREFIX + name,)))
                 for name, text in _parameters(values)
+                if table is None or name not in table.columns
             ]
         else:
             found.append(
@@ -84,15 +91,14 @@ class TemplateForm(forms.Form):
         self.user, self.template = user, template
         self.composed = ComposeForm(as_posted({**values, "template_version": [""]}), user=user)
         self.composed.is_valid()
-        self.devices = (
-            self.composed.devices.kept if self.composed.chosen_target == TargetType.DEVICE_LIST else None
-        )
+        is_list = self.composed.chosen_target == TargetType.DEVICE_LIST
+        self.devices = self.composed.devices.kept if is_list and self.composed.devices.count else None
         self.values = {
             name: each
             for name, each in kept(cast(QueryDict, self.composed.data)).items()
             if name not in DROPPED
         }
-        self.parts = parts_of(self.values, self.composed.devices.count, self.composed)
+        self.parts = parts_of(self.values, self.devices, self.composed)
         self.locked = self._locked(data)
         self.lock_problems: dict[str, str] = {}
 
@@ -116,6 +122,11 @@ class TemplateForm(forms.Form):
                 self.lock_problems[part.key] = part.problem
         if self.lock_problems:
             self.add_error(None, "What is locked must be good as it is: nobody could mend it.")
+        if self.composed.values.columns and "target" in self.locked and "command" not in self.locked:
+            self.lock_problems["command"] = (
+                "Lock this, too: the values of the locked devices are for this command."
+            )
+            self.add_error(None, "Values that are locked fit one command only.")
         return cleaned
 
     @transaction.atomic
@@ -124,7 +135,7 @@ class TemplateForm(forms.Form):
         template.name, template.description = self.cleaned_data["name"], self.cleaned_data["description"]
         template.save()
         values, devices = dict(self.values), None
-        if self.devices and self.devices.is_usable:
+        if self.devices:
             devices = _copy(self.devices, template, self.user)
             values["device_list"] = [str(devices.pk)]
         template.add_version(
@@ -149,14 +160,21 @@ def copy_version(version: TemplateVersion, author: User) -> TemplateVersion:
 
 
 def _copy(devices: DeviceList, template: Template, author: User) -> DeviceList:
-    """A list of the template's own: it outlives the draft, and says nothing of where the devices came from."""
-    return DeviceList.objects.create(
+    """A list of the template's own: it outlives the draft, and says nothing of where the devices came from.
+
+    Their values come with them: whoever uses the template sends these, or reads another table where it is open.
+    """
+    copied = DeviceList.objects.create(
         author=author,
         source=f"template {template.name}",
         count=devices.count,
         first=devices.first_ids,
         text=devices.text,
     )
+    if table := ValueTable.objects.filter(pk=devices.pk).first():
+        table.devices = copied
+        table.save(force_insert=True)
+    return copied
 
 
 def _parameters(values: Values) -> list[tuple[str, str]]:
@@ -165,10 +183,12 @@ def _parameters(values: Values) -> list[tuple[str, str]]:
     return [(each.name, _one(values, PREFIX + each.name)) for each in (command.parameters if command else ())]
 
 
-def _target(values: Values, devices: int) -> str:
+def _target(values: Values, devices: DeviceList | None, table: ValueTable | None) -> str:
     kind = TargetType(_one(values, "target_type"))
     if kind == TargetType.DEVICE_LIST:
-        return f"{devices:,} device{'' if devices == 1 else 's'} listed" if devices else "A list of devices"
+        count = devices.count if devices else 0
+        listed = f"{count:,} device{'' if count == 1 else 's'} listed" if count else "A list of devices"
+        return f"{listed}, each with its own {', '.join(table.columns)}: {table}" if table else listed
     held = ["\n".join(values.get(name, ())) for name in TARGET_FIELDS[kind]]
     return ": ".join(filter(None, (LABELS[kind], " · ".join(filter(None, held)).replace("\n", ", "))))
 

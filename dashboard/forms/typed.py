@@ -15,8 +15,11 @@ SEVERAL = frozenset({"group_names", "group_ids", "tag_name", "tag_value", "from_
 """Fields that come with several values; of others the last one counts."""
 
 _DECLARED: frozenset[str] = frozenset(str(name) for name in ComposeFields.base_fields)
-KEPT = _DECLARED - {"device_file"} | {"tag_name", "tag_value", *FIELDS}
+KEPT = _DECLARED - {"device_file"} | {"tag_name", "tag_value", "values_text", *FIELDS}
 """Names that a draft keeps, besides those of parameters."""
+
+LONGEST_TABLE = 200_000
+"""Characters of a table of values that was typed and is not read yet; a longer one is not kept with every keystroke."""
 
 JOINED = frozenset({"group_names", "group_ids", "from_came_to"})
 """Those of them that a form starts with as lines."""
@@ -30,7 +33,8 @@ def kept(posted: QueryDict) -> dict[str, list[str]]:
             for each in (posted.getlist(name) if name in SEVERAL else [str(posted[name])])
         ]
         for name in posted
-        if name in KEPT or name.startswith(PREFIX)
+        if (name in KEPT or name.startswith(PREFIX))
+        and (name != "values_text" or 0 < len(str(posted[name])) <= LONGEST_TABLE)
     }
 
 

@@ -1,34 +1,27 @@
-"""Values that differ from device to device, as an operator gave them; and how many tasks the whole becomes."""
+"""Values that differ from device to device, as an operator or a template gave them: a table beside the list."""
 
 from __future__ import annotations
 
-import datetime as dt
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.conf import settings
 
-from dashboard.words import spoken
-from tasks.lifecycle import values
-from tasks.lifecycle.families import MOST_TASKS, task_count
-from tasks.lifecycle.queue import usual_duration
+from tasks.lifecycle import textfile, values
+from tasks.lifecycle.families import MOST_TASKS
 from tasks.lifecycle.values import Table, ValueSet
 from tasks.models import DeviceList, ValueTable
 from tasks.targets import TargetType
 
 from .device_ids import LONG
 from .parameters import PREFIX
+from .plan import plan_of
 
 if TYPE_CHECKING:
     from .compose_shape import ShapedFields
 
 MOST_BYTES = 64 * 1024 * 1024
-SHOWN = 100
-"""Sets of values that a page lists."""
 
 
 def fields() -> dict[str, forms.Field]:
@@ -51,16 +44,14 @@ def fields() -> dict[str, forms.Field]:
 class GivenValues:
     """``kept`` belongs to the list of devices that the form carries; ``parsed`` is what could not be kept.
 
-    ``typed`` is the text of a short table, also of an uploaded one: what the operator goes on to correct. A template
-    that locks devices or parameters takes no table.
+    ``typed`` is the text of a short table, also of an uploaded one: what the operator goes on to correct.
     """
 
     def __init__(self, form: ShapedFields) -> None:
         self.form = form
         self.parsed: Table | None = None
         self.before: ValueTable | None = None  # what the page showed that was posted
-        self.is_locked = "target" in form.locked_parts or form.has_locked_parameters
-        self.kept = None if self.is_locked else _table_of(form.devices.kept)
+        self.kept = _table_of(form.devices.kept)
         self.typed = ""
         self._is_read = False
         form.fields |= fields()
@@ -68,41 +59,35 @@ class GivenValues:
 
     def read(self) -> None:
         """Take what this post brought. What is good takes the place of the list of devices."""
-        text, file = self.form.data.get("values_text", ""), self.form.files.get("values_file")
-        again = "read_values" in self.form.data and self.kept is not None and not self.is_current
-        if self._is_read or not (text.strip() or file or again):
+        data, kept = self.form.data, self.form.devices.kept
+        text, file, source = data.get("values_text", ""), self.form.files.get("values_file"), ""
+        again = "read_values" in data and self.kept is not None and not self.is_current
+        if self._is_read or self.is_locked or not (text.strip() or file or again):
             return
         self._is_read = True
-        if self.is_locked:
-            self.parsed = Table(
-                problem="The template locks what a table of values would change; it was left out."
-            )
-            return
-        source = ""
         try:
             if file:
                 source, text = file.name or "", _decoded(file)
-            elif again and self.kept and not text.strip():
-                source, text = self.form.devices.kept.source if self.form.devices.kept else "", self.kept.text
-            self.parsed = values.read(text, self.form.command)
-            self.typed = text if text.count("\n") <= LONG else ""
-        except values.Unreadable as error:
-            self.parsed = Table(problem=f"{source or 'The table'}: {error}")
-        if not self.parsed.problem and not self.parsed.bad_count:
-            self._keep(self.parsed, source, text)
-            self.parsed = None
-            self._take_fields()
+            elif not text.strip() and self.kept and kept:
+                source, text = kept.source, self.kept.text
+            table = values.read(text, self.form.command)
+        except textfile.Unreadable as error:
+            table = Table(problem=f"{source or 'The table'}: {error}")
+        table.problem = table.problem or self._locked(table.columns)
+        self.typed = text if text.count("\n") <= LONG else ""
+        if table.problem or table.bad_count:
+            self.parsed = table
+            return
+        self._keep(table, source, text)
+        self._take_fields()
 
     def _keep(self, table: Table, source: str, text: str) -> None:
         ids = [device for each in table.sets for device in each.devices]
-        self.form.devices.parsed = None
-        self.form.devices.kept = kept = DeviceList.of(
-            self.form.user,
-            ids,
-            source=source[:300] or "the table of values",
-            duplicates=table.duplicates,
+        kept = DeviceList.of(
+            self.form.user, ids, source=source[:300] or "the table of values", duplicates=table.duplicates
         )
         kept.save()
+        self.form.devices.kept, self.form.devices.parsed = kept, None
         self.kept = ValueTable.objects.create(
             devices=kept,
             columns=table.columns,
@@ -116,6 +101,24 @@ class GivenValues:
         """What the table gives is not asked for once more."""
         for name in self.columns:
             self.form.fields.pop(PREFIX + name, None)
+
+    def _locked(self, columns: Sequence[str]) -> str:
+        """Why a table with these columns is none for the form's template; empty when it may be one."""
+        locks = self.form.locks
+        fixed = [
+            name for name in columns if locks and ("paras" in locks.parts or PREFIX + name in locks.fields)
+        ]
+        return f"The template locks {', '.join(fixed)}: leave that out of the table." if fixed else ""
+
+    @property
+    def is_locked(self) -> bool:
+        """Devices and their values are as the template has them."""
+        return "target" in self.form.locked_parts
+
+    @property
+    def _is_the_templates(self) -> bool:
+        locks = self.form.locks
+        return locks is not None and self.kept is not None and self.kept.pk == locks.version.device_list_id
 
     @property
     def is_used(self) -> bool:
@@ -140,18 +143,19 @@ class GivenValues:
     def problem(self) -> str:
         """Why they cannot be used; empty when they can, or when there are none."""
         if self.parsed:
-            if self.parsed.problem:
-                return self.parsed.problem
             cells = self.parsed.bad_count
-            return f"{cells:,} cell{'s' if cells != 1 else ''} of the table cannot be used."
-        if self.kept and self.form.chosen_target != TargetType.DEVICE_LIST:
+            return (
+                self.parsed.problem
+                or f"{cells:,} cell{'s' if cells != 1 else ''} of the table cannot be used."
+            )
+        if self.kept and not self.is_used:
             return ""
         if self.kept and not self.is_current:
             return f"The values were checked for {self.kept.checked_for or 'a command without a profile'}."
         plan = plan_of(self.form)
         if plan and plan.tasks > MOST_TASKS:
             return f"This would become {plan.tasks:,} tasks; at most {MOST_TASKS:,} can be composed at once."
-        return ""
+        return "" if self._is_the_templates else self._locked(self.columns)
 
     @property
     def first(self) -> Mapping[str, Any]:
@@ -171,62 +175,6 @@ class GivenValues:
         return {name: given[name] for name in self.columns}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is going to be several tasks. ``rows``: the values in the order of ``columns``, devices, tasks."""
-
-    tasks: int
-    columns: list[str]
-    rows: list[tuple[list[Any], int, int]]
-    sets: int
-    unused: list[str]
-    first: int
-    """Devices of the first task."""
-    at_once: int | None = None
-    usual: dt.timedelta | None = None
-    """How long the last tasks held their places."""
-
-    @property
-    def rounds(self) -> int:
-        return math.ceil(self.tasks / self.at_once) if self.at_once else 0
-
-    @property
-    def wait(self) -> str:
-        """How long the last one waits for its place, as far as can be told."""
-        return spoken(self.usual * (self.rounds - 1)) if self.usual and self.rounds > 1 else ""
-
-    @property
-    def hidden(self) -> int:
-        return self.sets - len(self.rows)
-
-
-def plan_of(form: ShapedFields) -> Plan | None:
-    """How many tasks the form's devices and values become; None for one task without values of its own."""
-    given = form.values
-    if form.chosen_target != TargetType.DEVICE_LIST or not form.devices.count:
-        return None
-    sets: list[list[Any]] = given.kept.sets if given.kept and given.columns else [[{}, form.devices.count]]
-    tasks = sum(task_count(count) for _, count in sets)
-    if tasks == 1 and not given.columns:
-        return None
-    application = getattr(form, "cleaned_data", {}).get("application")
-    return Plan(
-        tasks=tasks,
-        columns=given.columns,
-        rows=list(_rows(sets[:SHOWN], given.columns)) if given.columns else [],
-        sets=len(sets) if given.columns else 0,
-        unused=given.kept.unused if given.kept and given.columns else [],
-        first=min(sets[0][1], settings.FAMILY_DEVICES),
-        at_once=application.unfinished_limit if application else None,
-        usual=usual_duration(application) if application else None,
-    )
-
-
-def _rows(sets: list[list[Any]], columns: list[str]) -> Iterator[tuple[list[Any], int, int]]:
-    for each, count in sets:
-        yield [each.get(name) for name in columns], count, task_count(count)
-
-
 def _table_of(kept: DeviceList | None) -> ValueTable | None:
     return ValueTable.objects.filter(pk=kept.pk).first() if kept else None
 
@@ -242,5 +190,5 @@ def _name_of(form: ShapedFields) -> str:
 
 def _decoded(file: Any) -> str:
     if file.size > MOST_BYTES:
-        raise values.Unreadable(f"More than {MOST_BYTES // 1024 // 1024} MB are too much for a table.")
-    return values.decode(file.read())
+        raise textfile.Unreadable(f"More than {MOST_BYTES // 1024 // 1024} MB are too much for a table.")
+    return textfile.decode(file.read())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
@@ -13,15 +13,14 @@ from dashboard.curl import FILE
 from dashboard.forms.compose import ComposeForm
 from dashboard.forms.typed import as_posted
 from dashboard.http import HttpRequest, page
-from dashboard.previews import outlook_of, preview_of, whole_request
+from dashboard.previews import outlook_of, preview_of, proposal_of, whole_request
 from dashboard.saving import of_draft
 from dashboard.views.compose import compose_permission, show
 from tasks import lifecycle
 from tasks.lifecycle.families import page_of, sent_under
-from tasks.models import Application, Draft, Task
-from tasks.reach import Reach
+from tasks.models import Application, Draft
+from tasks.proposals import send
 from tasks.targets import TargetType
-from tasks.warnings import Severity
 
 
 @compose_permission
@@ -43,31 +42,19 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return show(request, form, of_draft(draft, request.user), status=422)
     outlook = outlook_of(form)
-    application, wanted, reach = form.cleaned_data["application"], outlook.request, outlook.reach
-    word = _word_to_type(application, wanted, reach)
-    mistyped = request.method == "POST" and not is_typed(word, request.POST.get("typed", ""))
-    cautions = [concern.key for concern in outlook.concerns if concern.severity == Severity.CAUTION]
-    acknowledged = set(cautions) <= set(request.POST.get("acknowledged", "").split(","))
-    unread = request.method == "POST" and not acknowledged
-    rerun = _lineage(form, request.POST.get("known", ""))
-    overtaken = False
+    application, wanted, prospect = form.cleaned_data["application"], outlook.request, outlook.prospect
+    target = TargetType(wanted["param"]["type"])
+    word = word_to_type([application], prospect.count, is_broadcast=target == TargetType.BROADCAST)
+    acknowledged = request.POST.get("acknowledged", "").split(",")
+    is_sent = request.method == "POST"
+    proposal = proposal_of(form, whole=is_sent, known=request.POST.get("known", ""))
+    mistyped = is_sent and not is_typed(word, request.POST.get("typed", ""))
+    unread = is_sent and bool(prospect.unread(acknowledged))
     is_stale = request.POST.get("revision", str(draft.revision)) != str(draft.revision)
-    if request.method == "POST" and not (mistyped or unread or is_stale):
-        copied = form.cleaned_data.get("copied_from")
+    overtaken = False
+    if is_sent and not (mistyped or unread or is_stale):
         try:
-            tasks = lifecycle.compose_family(
-                application,
-                request.user,
-                form.request(whole=True),
-                sets=form.values.sets,
-                callback=form.cleaned_data["callback"],
-                profile=form.chosen_profile,
-                priority=form.cleaned_data.get("priority") or 0,
-                copied_from=Task.objects.filter(pk=copied).first() if copied else None,
-                rerun=rerun,
-                template=form.locks.version if form.locks else None,
-                key=draft.pk,
-            )
+            tasks = send(request.user, [proposal], prospect, acknowledged=acknowledged, key=draft.pk)
         except lifecycle.AlreadyRerun:
             overtaken = True
         except lifecycle.Invalid as refusal:
@@ -76,6 +63,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
         else:
             draft.delete()
             return redirect(page_of(tasks))
+    rerun = proposal.rerun
     context = {
         "form": form,
         "draft": draft,
@@ -84,10 +72,10 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
         "word": word,
         "mistyped": mistyped,
         "typed": request.POST.get("typed", ""),
-        "cautions": ",".join(cautions),
-        "acknowledged": request.method == "POST" and acknowledged,
+        "cautions": ",".join(caution.key for caution in prospect.cautions),
+        "acknowledged": is_sent and not unread,
         "unread": unread,
-        "target": TargetType(wanted["param"]["type"]),
+        "target": target,
         "rerun": rerun,
         "earlier": rerun.earlier() if rerun else [],
         "overtaken": overtaken,
@@ -111,29 +99,17 @@ def request_file(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     return HttpResponse(body, content_type="application/json", headers=headers)
 
 
-def _lineage(form: ComposeForm, known: str) -> lifecycle.Lineage | None:
-    """What the devices come from, as long as they are the very ones that a rerun chose."""
-    kept = form.devices.kept
-    if form.chosen_target != TargetType.DEVICE_LIST or kept is None or kept.rerun_of_id is None:
-        return None
-    parent = Task.objects.get(pk=kept.rerun_of_id)
-    if parent.application != form.cleaned_data["application"]:
-        return None
-    seen = int(known) if known.isascii() and known.isdecimal() and len(known) < 19 else 0
-    return lifecycle.Lineage(parent, tuple(kept.rerun_outcomes), kept.rerun_filter, known=seen)
-
-
 def is_typed(word: str, typed: str) -> bool:
     """Was the word typed that a large send asks for? A number may be grouped as people write it."""
     typed = typed.strip()
     return word in ("", typed, typed.replace(",", "").replace(" ", ""))
 
 
-def _word_to_type(application: Application, wanted: dict[str, Any], reach: Reach | None) -> str:
-    """What the operator must type before a send of this size: the number, or the application's name."""
-    broadcast = wanted["param"]["type"] == TargetType.BROADCAST
-    if reach is None or reach.count is None:
-        return application.name
-    if broadcast or reach.count > application.confirm_above:
-        return str(reach.count)
-    return ""
+def word_to_type(
+    applications: Sequence[Application], count: int | None, *, is_broadcast: bool = False
+) -> str:
+    """What the operator must type before a send to so many devices: the number, or the application's name."""
+    if count is None:
+        return applications[0].name
+    least = min(application.confirm_above for application in applications)
+    return str(count) if is_broadcast or count > least else ""

@@ -20,7 +20,7 @@ from dashboard.views.history import view_permission
 from dashboard.views.progress import shares_in
 from tasks import lifecycle
 from tasks.lifecycle.rerun import NEVER_SENT
-from tasks.models import Family, Task
+from tasks.models import Family, Origin, Task
 from tasks.states import FINAL, MEANING, State
 
 PAGE = 50
@@ -76,16 +76,17 @@ def cancel(request: HttpRequest, family_id: int) -> HttpResponse:
 
 def family_of(found: Family, request: HttpRequest) -> dict[str, Any]:
     """All that the fragment shows, in as many queries for a thousand tasks as for two."""
-    rows = list(found.tasks.order_by().values_list("pk", "state", "rerun_of_id", "counts", "expected"))
-    here = {row[0] for row in rows}
-    firsts = _sum([row for row in rows if row[2] not in here])
-    reruns = _sum([row for row in rows if row[2] in here])
+    rows = list(found.tasks.order_by().values_list("pk", "state", "counts", "expected"))
+    links = Origin.objects.filter(task__family=found, parent__family=found).order_by()
+    again = set(links.values_list("task", flat=True))
+    firsts = _sum([row for row in rows if row[0] not in again])
+    reruns = _sum([row for row in rows if row[0] in again])
     states = Counter(State(row[1]) for row in rows)
     shown = keyset(_listed(found), request.GET, PAGE)
     common = _common(shown.rows)
     is_open = any(state not in FINAL for state in states)
     moves = _digest(sorted(states.items()))
-    version = f"{moves}-{_digest([firsts.counts, reruns.counts, sorted(here)])}"
+    version = f"{moves}-{_digest([firsts.counts, reruns.counts, len(rows)])}"
     return {
         "family": found,
         "sum": firsts,
@@ -107,8 +108,9 @@ def _listed(found: Family) -> Any:
     return (
         Task.objects.filter(family=found)
         .select_related("author")
-        .only("name", "state", "reason", "deferrals", "paras", "expected", "counts", "created_at", "rerun_of_id",
-              "rerun_outcomes", "family_id", "author__username")
+        .only("name", "state", "reason", "deferrals", "paras", "expected", "counts", "created_at", "rerun_outcomes",
+              "family_id", "author__username")
+        .prefetch_related("origins")
         .order_by("id")
     )  # fmt: skip
 
@@ -116,13 +118,13 @@ def _listed(found: Family) -> Any:
 def _sum(rows: list[Any]) -> Sum:
     counts: Counter[str] = Counter()
     expected = 0
-    for _, state, _, counted, devices in rows:
+    for _, state, counted, devices in rows:
         if state in NEVER_SENT:
             counts[NOT_DISPATCHED] += devices or 0
         else:
             counts.update(counted)
         expected += max(devices or 0, sum(counted.values()))
-    return Sum(len(rows), counts, expected, all(row[4] is not None for row in rows))
+    return Sum(len(rows), counts, expected, all(row[3] is not None for row in rows))
 
 
 def _common(tasks: list[Task]) -> set[str]:

@@ -61,15 +61,17 @@ def reruns_of(found: Task, request: HttpRequest) -> dict[str, Any]:
         "rerun_choices": [(choice, choice in chosen) for choice in choices],
         "rerun_label": label_of(chosen),
         "rerun_refusal": _why_none(choices) if all(choice.refusal for choice in choices) else "",
+        "origins": found.origins.select_related("parent").only("devices", "task", "parent__name"),
         "reruns": found.reruns.order_by("pk")[:MANY],
     }
 
 
 def _draft(found: Task, kept: DeviceList, request: HttpRequest) -> Draft:
     values = values_of(found) | {
-        "name": rerun.fresh_name(found),
+        "name": rerun.fresh_name(found.name, f"#{found.pk}"),
         "target_type": TargetType.DEVICE_LIST,
         "device_list": kept.pk,
+        "template_version": found.template_id,
     }
     tags = [(name, value) for name, value in found.tags]
     data = posted(ComposeForm(user=request.user, initial=values, tags=tags))

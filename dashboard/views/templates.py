@@ -47,12 +47,15 @@ def template(request: HttpRequest, template_id: int) -> HttpResponse:
     """One version of it, what it locks, and all its versions."""
     found = get_object_or_404(Template.objects.select_related("author"), pk=template_id)
     wanted = number(request.GET.get("version")) or found.version
-    version = get_object_or_404(found.versions.select_related("device_list"), number=wanted)
-    devices = version.device_list.count if version.device_list else 0
+    version = get_object_or_404(
+        found.versions.select_related("device_list").defer("device_list__text"), number=wanted
+    )
     context = {
         "template": found,
         "version": version,
-        "parts": [(part, part.key in version.locked) for part in parts_of(version.values, devices)],
+        "parts": [
+            (part, part.key in version.locked) for part in parts_of(version.values, version.device_list)
+        ],
         "versions": found.versions.select_related("author").defer("values")[:SHOWN],
         "tasks": version.tasks.order_by("-pk")[:10],
     }

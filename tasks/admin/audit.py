@@ -1,15 +1,16 @@
-"""What became of tasks: requests, attempts, transitions, results and callbacks."""
+"""What became of tasks: requests, attempts, transitions, results and callbacks; and which belong together."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from tasks.models import Attempt, Callback, Result, Task, Transition
+from tasks.models import Attempt, Callback, Family, Origin, Result, Task, Transition
 
 from .base import History, ReadOnly
 
@@ -24,6 +25,29 @@ class AttemptInline(History):
     fields = ["number", "started_at", "finished_at", "outcome", "http_status", "error_code", "worker"]
 
 
+class OriginInline(History):
+    """The tasks that it reruns, with how many devices of each."""
+
+    model = Origin
+    fk_name = "task"
+    fields = ["parent", "devices"]
+    verbose_name_plural = "rerun of"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Origin]:
+        return super().get_queryset(request).select_related("task", "parent")
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("tasks.view_task")
+
+
+class OffspringInline(OriginInline):
+    """Its reruns."""
+
+    fk_name = "parent"
+    fields = ["task", "devices"]
+    verbose_name_plural = "reruns"
+
+
 @admin.register(Task)
 class TaskAdmin(ReadOnly):
     list_display = ["id", "name", "state", "application", "author", "target_type", "method", "created_at"]
@@ -35,7 +59,7 @@ class TaskAdmin(ReadOnly):
     list_select_related = ["application", "author"]
     exclude = ["callback_token"]
     readonly_fields = ["sent"]
-    inlines = [TransitionInline, AttemptInline]
+    inlines = [OriginInline, OffspringInline, TransitionInline, AttemptInline]
 
     @admin.display(description="request as sent (callback secret masked)")
     def sent(self, task: Task) -> SafeString:
@@ -45,6 +69,40 @@ class TaskAdmin(ReadOnly):
 
 
 SHOWN = 20_000
+
+
+@admin.register(Family)
+class FamilyAdmin(ReadOnly):
+    list_display = ["id", "name", "author", "created_at"]
+    list_select_related = ["author"]
+    search_fields = ["id"]
+    search_help_text = "A family's number."
+    readonly_fields = ["members"]
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("tasks.view_task")
+
+    @admin.display(description="tasks")
+    def members(self, family: Family) -> SafeString:
+        """The first of them with what they rerun; the list of tasks has them all."""
+        listed = reverse("admin:tasks_task_changelist", query={"family__id__exact": family.pk})
+        tasks = family.tasks.prefetch_related("origins").only("name", "state").order_by("pk")[:MEMBERS]
+        rows = (
+            (reverse("admin:tasks_task_change", args=[task.pk]), str(task), task.state, _origins(task))
+            for task in tasks
+        )
+        items = format_html_join("", '<li><a href="{}">{}</a> {}{}</li>', rows)
+        count = f"{family.tasks.count():,}"
+        return format_html('<ul>{}</ul><a href="{}">All {} in the list of tasks</a>', items, listed, count)
+
+
+MEMBERS = 100
+"""Tasks of a family that are shown with it."""
+
+
+def _origins(task: Task) -> str:
+    numbers = [f"#{origin.parent_id}" for origin in task.origins.all()]
+    return f", rerun of {', '.join(numbers)}" if numbers else ""
 
 
 @admin.register(Attempt)

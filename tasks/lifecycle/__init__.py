@@ -7,7 +7,7 @@ from .cancel import cancel
 from .compose import Invalid, callback_url, check, compose, request_of
 from .evidence import NotSettled, abandon, confirm, resubmit
 from .evidence import seek as seek_evidence
-from .families import cancel_family, compose_family
+from .families import Proposal, cancel_family, check_all, compose_family
 from .lineage import AlreadyRerun, Lineage, Outcome
 from .prune import prune
 from .receive import Arrival, receive, revoke
@@ -26,11 +26,13 @@ __all__ = [
     "NotOffered",
     "NotSettled",
     "Outcome",
+    "Proposal",
     "abandon",
     "callback_url",
     "cancel",
     "cancel_family",
     "check",
+    "check_all",
     "compose",
     "compose_family",
     "confirm",

@@ -14,9 +14,10 @@ from django.urls import reverse
 
 from tasks import clock
 from tasks.bells import ring
-from tasks.models import Application, Family, Profile, Task, TemplateVersion
+from tasks.models import Application, Family, Origin, Profile, Task, TemplateVersion
 from tasks.platform import wire
 from tasks.platform.wire import Problem
+from tasks.profiles import values
 from tasks.states import State
 
 from . import transitions
@@ -49,10 +50,10 @@ def compose(
 
     Checks everything, removes duplicate device ids, builds and stores the body that will be sent byte for
     byte, and rings for a worker after commit. ``key`` makes it idempotent: the same key gives the same task.
-    A rerun joins the family of its parent. What one list asks for may be several tasks: see ``compose_family``.
+    A rerun joins the family of its parents. What one list asks for may be several tasks: see ``compose_family``.
     Raises ``Invalid`` with all problems at once, and ``AlreadyRerun`` when ``rerun`` does not know the newest one.
     """
-    if problems := check(application, request):
+    if problems := check(application, request, profile):
         raise Invalid(problems)
     token = secrets.token_urlsafe(32) if callback else None
     url = callback_url(token) if token else ""
@@ -64,11 +65,9 @@ def compose(
         application=application,
         author=author,
         copied_from=copied_from,
-        rerun_of=rerun.parent if rerun else None,
         rerun_outcomes=list(rerun.outcomes) if rerun else [],
         rerun_filter=rerun.filter if rerun else "",
         template=template,
-        family=family,
         compose_key=key,
         name=body["taskName"],
         target_type=param["type"],
@@ -93,9 +92,13 @@ def compose(
     )
     try:
         with transaction.atomic():
-            if rerun:
-                task.family = rerun.confirm()
+            task.family = rerun.confirm() if rerun and family is None else family
             transitions.begin(task, _story(rerun), actor=author, body=wire.dumps(body))
+            if rerun:
+                origins = rerun.origins_of(listed or ())
+                Origin.objects.bulk_create(
+                    Origin(task=task, parent_id=parent, devices=count) for parent, count in origins.items()
+                )
             transaction.on_commit(lambda: ring("submit", task.pk))
     except (IntegrityError, AlreadyRerun):
         # The same form was posted twice at once: the first one made the task.
@@ -106,14 +109,16 @@ def compose(
 
 
 def _story(rerun: Lineage | None) -> str:
-    return f"composed as a rerun of #{rerun.parent.pk} on its {rerun.words}" if rerun else "composed"
+    return f"composed as a rerun of {rerun.numbers} on its {rerun.words}" if rerun else "composed"
 
 
 TARGET_COLUMNS = ("deviceType", "manufacturerId", "model", "deviceLocation", "groupList")
 
 
-def check(application: Application, request: Mapping[str, Any]) -> list[Problem]:
-    """Every reason why ``request`` cannot be sent for ``application``."""
+def check(
+    application: Application, request: Mapping[str, Any], profile: Profile | None = None
+) -> list[Problem]:
+    """Every reason why ``request`` cannot be sent for ``application``; with a ``profile`` also its limits."""
     problems = wire.check(request, most_devices=settings.MOST_DEVICES)
     if not isinstance(request, Mapping):
         return problems
@@ -124,7 +129,21 @@ def check(application: Application, request: Mapping[str, Any]) -> list[Problem]
         problems.append(
             Problem("param.callbackUrl", "is filled in by Muster, a secret one for each task; leave it out")
         )
-    return problems
+    command = param.get("command") if isinstance(param, Mapping) else None
+    return [*problems, *(unfit(profile, command) if profile and isinstance(command, Mapping) else ())]
+
+
+def unfit(profile: Profile, command: Mapping[str, Any]) -> list[Problem]:
+    """What the profile's kind of device would not take of a ``command`` of the request."""
+    service, method, paras = command.get("serviceId"), command.get("method"), command.get("paras") or {}
+    names = [name.strip() if isinstance(name, str) else "" for name in (service, method)]
+    if not all(names) or not isinstance(paras, Mapping):
+        return []  # wrong for any device
+    known = profile.schema.command(*names)
+    if known is None:
+        return [Problem("param.command.method", f"is no command of the service {names[0]} in {profile}")]
+    found = values.check_paras(known, paras)
+    return [Problem(f"param.command.paras.{name[:80]}", problem) for name, problem in found.items()]
 
 
 def request_of(application: Application, request: Mapping[str, Any], *, callback_url: str) -> dict[str, Any]:

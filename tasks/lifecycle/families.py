@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from tasks.models import Application, Family, Task
+from tasks.models import Application, DeviceList, Family, Profile, Task, TemplateVersion
 from tasks.platform import wire
 from tasks.platform.wire import Problem
 from tasks.states import State
 from tasks.targets import TargetType
 
 from .cancel import cancel
-from .compose import Invalid, check, compose
+from .compose import Invalid, check, compose, unfit
 from .lineage import AlreadyRerun, Lineage
 from .values import MOST_SETS, ValueSet, with_values
 
@@ -28,63 +29,95 @@ TOGETHER = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
-    """One task of a family to be: its request, the devices it reruns, and other keywords of ``compose``."""
+class Proposal:
+    """What somebody asks for, through whichever door.
+
+    ``request`` is a create request of the API page without ``appId`` and ``callbackUrl``. The devices of ``sets`` take
+    the place of its list. ``kept`` is that list where it is kept on the server.
+    """
 
     application: Application
     request: Mapping[str, Any]
-    rerun: Lineage | None
-    others: Mapping[str, Any]
+    sets: Sequence[ValueSet] = ()
+    callback: bool = True
+    profile: Profile | None = None
+    priority: int = 0
+    copied_from: Task | None = None
+    rerun: Lineage | None = None
+    template: TemplateVersion | None = None
+    kept: DeviceList | None = None
+
+    @property
+    def whole(self) -> Mapping[str, Any]:
+        """The request with all devices in its list."""
+        param = self.request.get("param") if isinstance(self.request, Mapping) else None
+        if not self.sets or not isinstance(param, Mapping):
+            return self.request
+        devices = [device for each in self.sets for device in each.devices]
+        return {**self.request, "param": {**param, "deviceList": devices}}
+
+    @property
+    def parts(self) -> list[Mapping[str, Any]]:
+        """The create requests that it becomes, in their order."""
+        return requests_of(self.request, self.sets)
+
+
+def check_all(proposals: Sequence[Proposal]) -> None:
+    """Raises ``Invalid`` with every reason why one of them cannot be sent."""
+    if problems := list(dict.fromkeys(chain.from_iterable(map(_problems_of, proposals)))):
+        raise Invalid(problems)
+    tasks = sum(map(tasks_of, proposals))
+    if tasks > MOST_TASKS:
+        words = f"would become {tasks:,} tasks; at most {MOST_TASKS:,} can be composed at once"
+        raise Invalid([Problem("param.deviceList", words)])
+
+
+def _problems_of(proposal: Proposal) -> Iterable[Problem]:
+    request, profile = proposal.whole, proposal.profile
+    if not proposal.sets:
+        return check(proposal.application, request, profile)
+    param = request.get("param") if isinstance(request, Mapping) else None
+    if isinstance(param, Mapping) and param.get("type") != TargetType.DEVICE_LIST:
+        return [Problem("param.type", "must be DeviceList where values differ by device")]
+    problems = check(proposal.application, request)
+    if profile and not problems:
+        problems = [found for each in proposal.sets for found in unfit(profile, _command(request, each))]
+    return problems
+
+
+def tasks_of(proposal: Proposal) -> int:
+    """How many tasks it becomes."""
+    if proposal.sets:
+        return sum(task_count(len(each.devices)) for each in proposal.sets)
+    return task_count(len(set(proposal.request["param"].get("deviceList", ()))))
 
 
 def compose_family(
-    application: Application,
-    author: User,
-    request: Mapping[str, Any],
-    *,
-    sets: Sequence[ValueSet] = (),
-    rerun: Lineage | None = None,
-    key: uuid.UUID | None = None,
-    **others: Any,
+    author: User, proposals: Sequence[Proposal], *, key: uuid.UUID | None = None
 ) -> list[Task]:
-    """The tasks that ``request`` becomes: one, or a family of several; all of them or none.
+    """Queue the tasks that the proposals become, all or none: one, or a family of several.
 
-    There is one for every ``settings.FAMILY_DEVICES`` devices of its list, and for every set of values, whose devices
-    take the place of the list. ``others`` are keywords of ``compose``. Raises what ``compose`` raises.
+    There is one for every ``settings.FAMILY_DEVICES`` devices of a list, and for every set of values, whose devices
+    take the place of the list. The first one has ``key`` itself; the others' keys follow from it, so that the same key
+    gives the same tasks. Raises what ``compose`` raises.
     """
-    problems = []
-    if sets and isinstance(request.get("param"), Mapping):
-        if request["param"].get("type") != TargetType.DEVICE_LIST:
-            problems.append(Problem("param.type", "must be DeviceList where values differ by device"))
-        listed = {"deviceList": [device for each in sets for device in each.devices]}
-        request = {**request, "param": request["param"] | listed}
-    if problems := problems or check(application, request):
-        raise Invalid(problems)
-    parts = [Part(application, each, rerun, others) for each in requests_of(request, sets)]
-    return compose_parts(author, parts, name=request["taskName"], key=key)
-
-
-def compose_parts(
-    author: User, parts: Sequence[Part], *, name: str, key: uuid.UUID | None = None
-) -> list[Task]:
-    """Queue all parts or none. The first one has ``key`` itself; the others' keys follow from it."""
     if key and (first := sent_under(key, author)):
         return first
-    family = None
+    check_all(proposals)
+    parts = [(proposal, request) for proposal in proposals for request in proposal.parts]
     try:
         with transaction.atomic():
-            if len(parts) > 1 and not any(part.rerun for part in parts):
-                family = Family.objects.create(name=name, author=author)
+            family = _family_of(author, proposals, len(parts))
             tasks: list[Task] = []
-            for number, part in enumerate(parts, 1):
-                own = _key(key, number) if number > 1 else None
+            for number, (proposal, request) in enumerate(parts, 1):
                 tasks.append(compose(
-                    part.application, author, part.request, rerun=_known(part, parts[: number - 1]), family=family,
-                    key=own, **part.others,
+                    proposal.application, author, request, callback=proposal.callback, profile=proposal.profile,
+                    priority=proposal.priority, copied_from=proposal.copied_from, rerun=proposal.rerun,
+                    template=proposal.template, family=family, key=_key(key, number) if number > 1 else None,
                 ))  # fmt: skip
-                if number == 1 and key:
-                    # Fails where the key was used meanwhile; compose would hand over the task that has it.
-                    Task.objects.filter(pk=tasks[0].pk).update(compose_key=key)
+            if key:
+                # Fails where the key was used meanwhile; compose would hand over the task that has it.
+                Task.objects.filter(pk=tasks[0].pk).update(compose_key=key)
     except (IntegrityError, AlreadyRerun):
         if key and (first := sent_under(key, author)):
             return first
@@ -92,12 +125,13 @@ def compose_parts(
     return tasks
 
 
-def _known(part: Part, earlier: Sequence[Part]) -> Lineage | None:
-    """The part's lineage; a rerun that is newer than its author knows is a sibling where parts share a parent."""
-    lineage = part.rerun
-    if lineage and any(other.rerun and other.rerun.parent == lineage.parent for other in earlier):
-        return dataclasses.replace(lineage, known=None)
-    return lineage
+def _family_of(author: User, proposals: Sequence[Proposal], tasks: int) -> Family | None:
+    """A rerun joins the family of its parents, which are held; others begin one when there are several."""
+    if lineages := [proposal.rerun for proposal in proposals if proposal.rerun]:
+        parents = {parent.pk: parent for lineage in lineages for parent in lineage.parents}
+        return dataclasses.replace(lineages[0], parents=tuple(parents.values())).confirm()
+    name = proposals[0].request["taskName"]
+    return Family.objects.create(name=name, author=author) if tasks > 1 else None
 
 
 def sent_under(key: uuid.UUID, author: User) -> list[Task]:
@@ -115,9 +149,6 @@ def page_of(tasks: Sequence[Task]) -> Task | Family:
 def requests_of(request: Mapping[str, Any], sets: Sequence[ValueSet] = ()) -> list[Mapping[str, Any]]:
     """The create requests that ``request`` becomes, in their order, each under a name of its own."""
     shares = list(_shares(request, sets))
-    if len(shares) > MOST_TASKS:
-        words = f"would become {len(shares):,} tasks; at most {MOST_TASKS:,} can be composed at once"
-        raise Invalid([Problem("param.deviceList" if "deviceList" in request["param"] else "", words)])
     if len(shares) == 1 and not sets:
         return [request]
     named = [
@@ -158,22 +189,26 @@ UNDERWAY = (State.QUEUED, State.SUBMITTING, State.RUNNING, State.UNCONFIRMED)
 
 def _shares(request: Mapping[str, Any], sets: Sequence[ValueSet]) -> Iterator[dict[str, Any]]:
     """The members of ``param`` that differ from task to task."""
-    param = request["param"]
     if sets:
-        command = param["command"]
         for each in sets:
-            paras = with_values(command.get("paras"), each.values)
+            command = _command(request, each)
             for devices in _slices(each.devices):
-                others = {name: value for name, value in command.items() if name != "paras"}
-                yield {"deviceList": devices, "command": others | ({"paras": paras} if paras else {})}
-    elif "deviceList" in param:
-        ids = param["deviceList"]
+                yield {"deviceList": devices, "command": command}
+    elif "deviceList" in request["param"]:
+        ids = request["param"]["deviceList"]
         if len(ids) > settings.FAMILY_DEVICES:
             ids = list(dict.fromkeys(ids))
         for devices in _slices(ids):
             yield {"deviceList": devices}
     else:
         yield {}
+
+
+def _command(request: Mapping[str, Any], values: ValueSet) -> dict[str, Any]:
+    """The request's command with these values."""
+    command = dict(request["param"]["command"])
+    paras = with_values(command.pop("paras", None), values.values)
+    return command | ({"paras": paras} if paras else {})
 
 
 def _slices(ids: Sequence[str]) -> Iterator[list[str]]:

@@ -1,27 +1,39 @@
 """One rerun over all tasks of a family: each device is commanded again from the last task that listed it.
 
 A device that was rerun already counts where the rerun has it, so that none is commanded twice for the same failure.
+Devices of tasks with the same command are commanded by the same task.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.db.models import prefetch_related_objects
 
-from tasks.models import Family, Request, Result, Task
+from tasks.models import Family, Origin, Request, Result, Task
 from tasks.platform.pushes import FINAL_STATUSES
 from tasks.states import FINAL
 
-from .families import Part, compose_parts, requests_of
+from .families import Proposal, task_count
 from .lineage import WORDS, Lineage, Outcome
 from .listing import list_devices
-from .rerun import OPEN, OVER, PRUNED, STATUSES, Choice, NotOffered, count_of, refusal_of, request_for
+from .rerun import (
+    OPEN,
+    OVER,
+    PRUNED,
+    STATUSES,
+    Choice,
+    NotOffered,
+    count_of,
+    fresh_name,
+    refusal_of,
+    request_for,
+)
 
 
 @dataclass(frozen=True)
@@ -34,26 +46,45 @@ class Portion:
 
 @dataclass(frozen=True)
 class Offer:
-    """What may be chosen, or why nothing may. ``newest`` is the newest task; ``waiting`` tasks may still answer."""
+    """What may be chosen, or why nothing may. ``newest`` is the newest task; ``waiting`` tasks may still answer.
+
+    ``counts`` is outcome -> task -> how many of its devices came to it and may be commanded again.
+    """
 
     choices: list[Choice]
     refusal: str
     newest: int
     waiting: int
+    counts: Mapping[Outcome, Mapping[Task, int]]
+
+    def tasks(self, outcomes: Iterable[Outcome]) -> int:
+        """How many tasks a rerun on these outcomes becomes."""
+        devices: Counter[str] = Counter()
+        for outcome in outcomes:
+            for task, count in self.counts[outcome].items():
+                devices[_command(task)] += count
+        return sum(task_count(count) for count in devices.values() if count)
 
 
 def offer(family: Family) -> Offer:
     """Every outcome with its count over all tasks, in the order of ``Outcome``."""
     tasks = _tasks(family)
     moved = _moved(tasks)
+    counts = {
+        outcome: {
+            task: max(count_of(task, outcome) - _moved_of(task, outcome, moved), 0)
+            for task in tasks
+            if not refusal_of(task, outcome)
+        }
+        for outcome in Outcome
+    }
     choices = []
-    for outcome in Outcome:
-        offered = [task for task in tasks if not refusal_of(task, outcome)]
-        count = sum(count_of(task, outcome) - _moved_of(task, outcome, moved) for task in offered)
-        choices.append(Choice(outcome, max(count, 0), "" if count > 0 else _why_not(tasks, outcome)))
+    for outcome, of_tasks in counts.items():
+        count = sum(of_tasks.values())
+        choices.append(Choice(outcome, count, "" if count else _why_not(tasks, outcome)))
     waiting = sum(task.state not in FINAL for task in tasks)
     refusal = "" if any(choice.count for choice in choices) else _why_nothing(tasks, moved)
-    return Offer(choices, refusal, max((task.pk for task in tasks), default=0), waiting)
+    return Offer(choices, refusal, max((task.pk for task in tasks), default=0), waiting, counts)
 
 
 def _why_nothing(tasks: Sequence[Task], moved: Mapping[int, Counter[str]]) -> str:
@@ -71,44 +102,83 @@ def portions(family: Family, outcomes: Iterable[Outcome]) -> list[Portion]:
     if not outcomes:
         raise NotOffered("Choose what became of the devices that are to be commanded again.")
     tasks = _tasks(family)
-    reruns = _rerun_devices(tasks)
-    found: dict[int, dict[str, None]] = defaultdict(dict)
+    newest = dict(_rerun_devices(tasks))
+    chosen: set[str] = set()
     for task_id, device_id in _devices(tasks, outcomes):
-        if reruns.get(device_id, 0) <= task_id:
-            found[task_id][device_id] = None
-    if not found:
+        if newest.get(device_id, 0) <= task_id:
+            newest[device_id] = task_id
+            chosen.add(device_id)
+    if not chosen:
         raise NotOffered("None of these devices may be commanded again.")
-    if sum(map(len, found.values())) > settings.MOST_DEVICES:
+    if len(chosen) > settings.MOST_DEVICES:
         raise NotOffered(f"These are more than {settings.MOST_DEVICES:,} devices. Choose fewer outcomes.")
-    return [Portion(task, list(found[task.pk])) for task in reversed(tasks) if task.pk in found]
+    found: dict[int, list[str]] = defaultdict(list)
+    for device_id, task_id in newest.items():
+        if device_id in chosen:
+            found[task_id].append(device_id)
+    return [Portion(task, found[task.pk]) for task in reversed(tasks) if task.pk in found]
 
 
-def compose_rerun(
-    author: User,
-    given: Sequence[Portion],
+def merged(given: Iterable[Portion]) -> list[list[Portion]]:
+    """Those whose tasks have the same command together: they become as few tasks as their devices fit into."""
+    together: dict[str, list[Portion]] = defaultdict(list)
+    for portion in given:
+        together[_command(portion.parent)].append(portion)
+    return list(together.values())
+
+
+def proposals_of(
+    family: Family,
+    given: Iterable[Portion],
     outcomes: Sequence[str],
     *,
     known: int | None,
-    key: uuid.UUID | None = None,
-) -> list[Task]:
-    """Queue a rerun for each portion, all or none, with the parent's own command.
+    at: dt.datetime | None = None,
+) -> list[Proposal]:
+    """The rerun of each device with the command that it had.
 
-    ``known`` is the newest task of the family that the author knows of. Raises ``AlreadyRerun`` when one of the
-    parents has a newer rerun for such devices.
+    ``known`` is the newest task of the family that the author knows of; ``at`` is the moment that the names tell, now
+    when it is not given.
     """
-    parts = []
-    for portion in given:
-        parent = portion.parent
-        lineage = Lineage(parent, tuple(outcomes), known=known)
-        others = {"callback": parent.callback_token is not None, "profile": parent.profile}
-        for request in requests_of(request_for(parent, portion.devices)):
-            parts.append(Part(parent.application, request, lineage, others))
-    return compose_parts(author, parts, name="", key=key)
+    together = merged(given)
+    firsts = [portions[0].parent for portions in together]
+    prefetch_related_objects(firsts, "request", "application", "profile", "template")
+    return [
+        _proposal(family, portions, Lineage((), tuple(outcomes), known=known), at) for portions in together
+    ]
+
+
+def _proposal(family: Family, given: Sequence[Portion], lineage: Lineage, at: dt.datetime | None) -> Proposal:
+    first, *others = parents = tuple(portion.parent for portion in given)
+    devices = {device: portion.parent for portion in given for device in portion.devices}
+    lineage = replace(lineage, parents=parents, devices=devices)
+    name = fresh_name(family.name if others else first.name, lineage.numbers, at)
+    return Proposal(
+        first.application,
+        request_for(first, list(devices), name),
+        callback=first.callback_token is not None,
+        profile=first.profile,
+        rerun=lineage,
+        template=first.template if all(other.template_id == first.template_id for other in others) else None,
+    )
+
+
+COMMAND = ("service_id", "method", "paras", "timeout", "max_retransmit", "group_tag", "tags")
+"""What tasks for a list of devices are told apart by, besides their devices and names."""
+
+
+def _command(task: Task) -> str:
+    """The same for tasks that send the same to their devices, in the same way."""
+    about = [task.application_id, task.profile_id, task.callback_token is None]
+    return json.dumps([*about, *(getattr(task, name) for name in COMMAND)], sort_keys=True)
 
 
 def _tasks(family: Family) -> list[Task]:
     """Newest first, with what the choice needs of them."""
-    needed = ("state", "counts", "expected", "listed", "target_type", "rerun_of_id", "results_pruned_at")
+    needed = (
+        "state", "counts", "expected", "listed", "target_type", "results_pruned_at", "application", "profile",
+        "callback_token", "template", "name", *COMMAND,
+    )  # fmt: skip
     return list(Task.objects.filter(family=family).only(*needed).order_by("-pk"))
 
 
@@ -121,8 +191,7 @@ def _why_not(tasks: Sequence[Task], outcome: Outcome) -> str:
 
 def _rerun_devices(tasks: Sequence[Task]) -> Mapping[str, int]:
     """Device -> the newest task that was made to command it again."""
-    here = {task.pk for task in tasks}
-    reruns = [task.pk for task in tasks if task.rerun_of_id in here]
+    reruns = Origin.objects.filter(task__in=tasks, parent__in=tasks).order_by().values("task")
     bodies = Request.objects.filter(task__in=reruns).order_by("pk").values_list("pk", "body")
     return {
         device_id: task_id
@@ -134,7 +203,7 @@ def _rerun_devices(tasks: Sequence[Task]) -> Mapping[str, int]:
 def _moved(tasks: Sequence[Task]) -> Mapping[int, Counter[str]]:
     """Task -> how many of its devices a newer task of the family commands, by status or ``NEVER``."""
     reruns = _rerun_devices(tasks)
-    parents = {task.rerun_of_id for task in tasks}
+    parents = set(Origin.objects.filter(task__in=tasks).order_by().values_list("parent", flat=True))
     some = [task for task in tasks if task.pk in parents]
     moved: dict[int, Counter[str]] = defaultdict(Counter)
     results = Result.objects.filter(task__in=some, unexpected=False).exclude(status="SUCCESSFUL").order_by()

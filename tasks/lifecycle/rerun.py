@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -104,13 +105,13 @@ def request_for(task: Task, devices: list[str], name: str = "") -> dict[str, Any
     param = {member: value for member, value in asked["param"].items() if member not in others}
     target = {"type": str(TargetType.DEVICE_LIST), "deviceList": devices}
     del asked["appId"]
-    return asked | {"taskName": name or fresh_name(task), "param": target | param}
+    return asked | {"taskName": name or fresh_name(task.name, f"#{task.pk}"), "param": target | param}
 
 
-def fresh_name(task: Task) -> str:
-    """A name that no other task has: the platform refuses one that it has seen."""
-    ending = f" · rerun of #{task.pk} · {clock.now():%Y-%m-%d %H:%M:%S.%f}"[:-3]
-    return task.name.partition(" · rerun of #")[0][: wire.NAME_MAX - len(ending)] + ending
+def fresh_name(name: str, numbers: str, at: dt.datetime | None = None) -> str:
+    """A name for the rerun of these tasks that no other has: the platform refuses one that it has seen."""
+    ending = f" · rerun of {numbers} · {at or clock.now():%Y-%m-%d %H:%M:%S.%f}"[:-3]
+    return name.partition(" · rerun of #")[0][: wire.NAME_MAX - len(ending)] + ending
 
 
 def _request(task: Task) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Container, Iterator
 
-from .values import delimiter_of, device_column
+from .textfile import delimiter_of, device_column
 
 
 def lines_of(text: str, ids: Container[str]) -> dict[str, int]:

@@ -6,12 +6,13 @@ Every distinct set of values is a task of its own. All that is wrong is found at
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
-import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -19,16 +20,13 @@ from tasks.platform import jsontext, wire
 from tasks.profiles.schema import Command, Parameter
 from tasks.profiles.values import BadValue, convert
 
+from .textfile import Unreadable, delimiter_of, device_column
+
 MOST_SETS = 1000
 """Distinct sets of values, and tasks of one family: ten at a time, more would queue for days."""
 
 MOST_BAD = 1000
 """Bad cells that are kept; of more than these only the number is."""
-
-CHUNK = 10_000
-
-DEVICE_COLUMNS = frozenset({"deviceid", "device", "id"})
-BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
 
 @dataclass(frozen=True)
@@ -63,51 +61,16 @@ class Table:
     def devices(self) -> int:
         return sum(len(each.devices) for each in self.sets)
 
-
-class Unreadable(Exception):
-    """The table as a whole cannot be used; the text is a sentence for whoever gave it."""
+    def add_bad(self, line: int, column: str, text: str, problem: str) -> None:
+        self.bad_count += 1
+        if len(self.bad) < MOST_BAD:
+            self.bad.append(BadCell(line, column, text[:80], problem))
 
 
 def with_values(paras: Mapping[str, Any] | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """What is the same for all devices, and the values of some of them."""
     left_out = {name for name, value in values.items() if value is None}
     return {name: value for name, value in {**(paras or {}), **values}.items() if name not in left_out}
-
-
-def encoding_of(start: bytes) -> str | None:
-    """The encoding of a file that begins so; None when it is no text, as a workbook is."""
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
-    return None if start.startswith(b"PK\x03\x04") or (b"\0" in start and encoding != "utf-16") else encoding
-
-
-def device_column(heads: Sequence[str]) -> int | None:
-    """Where the headings of a table say that the device ids stand."""
-    return next((at for at, head in enumerate(heads) if letters(head) in DEVICE_COLUMNS), None)
-
-
-def delimiter_of(text: str) -> str:
-    """What is between the columns: of comma, semicolon and tab what the headings have most."""
-    heading = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
-    return max(",;\t", key=heading.count)
-
-
-def letters(heading: str) -> str:
-    """What counts of a heading: ``Device ID`` and ``device_id`` are the same."""
-    return re.sub("[^a-z]", "", heading.lower())
-
-
-def decode(data: bytes) -> str:
-    """The text of a file; raises ``Unreadable``."""
-    encoding = encoding_of(data[:1000])
-    if encoding is None:
-        raise Unreadable("This is not a text file. Save the table as CSV and try again.")
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise Unreadable(
-            f"This is not UTF-8 text (line {line}). Save it as CSV UTF-8 and try again."
-        ) from None
 
 
 def read(text: str, command: Command | None) -> Table:
@@ -125,62 +88,86 @@ def read(text: str, command: Command | None) -> Table:
     return table
 
 
+class _Column(NamedTuple):
+    at: int
+    name: str
+    parameter: Parameter | None
+
+
+class _Cells(NamedTuple):
+    """The cells of a row but the device's: their values as JSON, and (column, text, problem) of bad ones."""
+
+    key: str
+    bad: list[tuple[str, str, str]]
+
+
 def _read(text: str, command: Command | None, table: Table) -> None:
+    rows = _rows(text)
+    heads = next(rows, (0, []))[1]
+    device, columns = _columns([head.strip() for head in heads], command, table)
+    converted = functools.cache(functools.partial(_converted, columns))
+    places = [column.at for column in columns]
+    width = max(device.at, *places) + 1
+    seen: dict[str, tuple[int, str]] = {}
+    sets: dict[str, list[str]] = defaultdict(list)
+    for line, row in rows:
+        row.extend([""] * (width - len(row)))
+        device_id = row[device.at].strip()
+        cells = converted(tuple([row[at] for at in places]))
+        problem = wire.device_id_problem(device_id)
+        if not problem and not cells.bad:
+            first, key = seen.setdefault(device_id, (line, cells.key))
+            if key != cells.key:
+                problem = f"stands on line {first:,} already, with other values"
+            elif first != line:
+                table.duplicates += 1
+            else:
+                sets[key].append(device_id)
+                if len(sets) > MOST_SETS or len(seen) > settings.MOST_DEVICES:
+                    raise Unreadable(_too_many(len(seen)))
+        if problem:
+            table.add_bad(line, device.name, device_id, problem)
+        for bad in cells.bad:
+            table.add_bad(line, *bad)
+    if not seen and not table.bad_count:
+        raise Unreadable("There is no row below the headings.")
+    table.sets = [ValueSet(json.loads(key), devices) for key, devices in sets.items()]
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row that holds something, with the line on which it ends."""
     if "\0" in text:
         raise Unreadable(
             "The table holds a character that no text has (NUL). Save it as CSV UTF-8 and try again."
         )
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
-    heads = next(([head.strip() for head in row] for row in rows if any(map(str.strip, row))), [])
-    device_at, columns = _columns(heads, command, table)
-    reader = _Reader(table, heads[device_at], columns)
-    for numbers, chunk in _chunks(rows):
-        ids = [row[device_at].strip() if len(row) > device_at else "" for row in chunk]
-        are_good = wire.are_device_ids(ids)
-        for line, row, device_id in zip(numbers, chunk, ids, strict=True):
-            reader.take(line, row, device_id, "" if are_good else wire.device_id_problem(device_id))
-    if not reader.seen and not table.bad_count:
-        raise Unreadable("There is no row below the headings.")
-    table.sets = [ValueSet(values, devices) for values, devices in reader.sets.values() if devices]
-
-
-def _chunks(rows: Any) -> Iterator[tuple[list[int], list[list[str]]]]:
-    numbers: list[int] = []
-    chunk: list[list[str]] = []
     for row in rows:
         if any(map(str.strip, row)):
-            numbers.append(rows.line_num)
-            chunk.append(row)
-        if len(chunk) == CHUNK:
-            yield numbers, chunk
-            numbers, chunk = [], []
-    yield numbers, chunk
+            yield rows.line_num, row
 
 
-def _columns(
-    heads: Sequence[str], command: Command | None, table: Table
-) -> tuple[int, list[tuple[int, str, Parameter | None]]]:
-    """Where the device ids stand, and where which parameter does; a name may be written in small or big letters."""
+def _columns(heads: Sequence[str], command: Command | None, table: Table) -> tuple[_Column, list[_Column]]:
+    """The column of device ids, and those of parameters; a name may be written in small or big letters."""
     device_at = device_column(heads)
     if device_at is None:
         raise Unreadable("The first line must name the columns: one deviceId, the others after parameters.")
     known = {parameter.name: parameter for parameter in command.parameters} if command else {}
     by_letters = {name.lower(): name for name in known}
-    columns: list[tuple[int, str, Parameter | None]] = []
+    columns: list[_Column] = []
     for at, head in enumerate(heads):
         if at == device_at or not head:
             continue
         name = head if command is None or head in known else by_letters.get(head.lower(), "")
         if not name:
             table.unused.append(head)
-            continue
-        if name in table.columns:
+        elif name in table.columns:
             raise Unreadable(f"Two columns are named {name}. Leave one of them out.")
-        table.columns.append(name)
-        columns.append((at, name, known.get(name)))
+        else:
+            table.columns.append(name)
+            columns.append(_Column(at, name, known.get(name)))
     if not columns:
         raise Unreadable(_no_column(heads[device_at], table.unused, command))
-    return device_at, columns
+    return _Column(device_at, heads[device_at], None), columns
 
 
 def _no_column(head: str, others: Sequence[str], command: Command | None) -> str:
@@ -199,78 +186,34 @@ def _no_column(head: str, others: Sequence[str], command: Command | None) -> str
     )
 
 
-class _Reader:
-    """Takes the rows one after another; each distinct cell of a column is converted once."""
-
-    def __init__(
-        self, table: Table, device_head: str, columns: list[tuple[int, str, Parameter | None]]
-    ) -> None:
-        self.table, self.device_head, self.columns = table, device_head, columns
-        self.width = max(at for at, _, _ in columns) + 1
-        self.seen: dict[str, tuple[int, str]] = {}
-        self.sets: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        self._known: dict[tuple[str, ...], str | list[tuple[str, str, str]]] = {}
-
-    def take(self, line: int, row: list[str], device_id: str, problem: str) -> None:
-        if problem:
-            self._bad(line, self.device_head, device_id, problem)
-        row += [""] * (self.width - len(row))
-        cells = tuple([row[at] for at, _, _ in self.columns])
-        found = self._known.get(cells)
-        if found is None:
-            found = self._known[cells] = self._convert(cells)
-        if not isinstance(found, str):
-            for column, text, words in found:
-                self._bad(line, column, text, words)
-            return
-        if problem:
-            return
-        first = self.seen.setdefault(device_id, (line, found))
-        if first[0] == line:
-            self.sets[found][1].append(device_id)
-            if len(self.seen) > settings.MOST_DEVICES:
-                raise Unreadable(f"More than {settings.MOST_DEVICES:,} devices are too many.")
-        elif first[1] == found:
-            self.table.duplicates += 1
-        else:
-            self._bad(
-                line, self.device_head, device_id, f"stands on line {first[0]:,} already, with other values"
-            )
-
-    def _convert(self, cells: tuple[str, ...]) -> str | list[tuple[str, str, str]]:
-        """The key of the set that these cells are, or what is wrong with them."""
-        values: dict[str, Any] = {}
-        bad: list[tuple[str, str, str]] = []
-        for (_, name, parameter), text in zip(self.columns, cells, strict=True):
-            try:
-                values[name] = _value(parameter, text)
-            except BadValue as error:
-                bad.append((name, text, str(error)))
-        if bad:
-            return bad
-        key = json.dumps(values)
-        if key not in self.sets and len(self.sets) == MOST_SETS:
-            raise Unreadable(
-                f"More than {MOST_SETS:,} different sets of values: each is a task of its own, and only a few run at "
-                "the same time. Give fewer different values, or fewer devices at once."
-            )
-        self.sets.setdefault(key, (values, []))
-        return key
-
-    def _bad(self, line: int, column: str, text: str, problem: str) -> None:
-        self.table.bad_count += 1
-        if len(self.table.bad) < MOST_BAD:
-            self.table.bad.append(BadCell(line, column, text[:80], problem))
+def _converted(columns: Sequence[_Column], texts: Sequence[str]) -> _Cells:
+    values: dict[str, Any] = {}
+    bad: list[tuple[str, str, str]] = []
+    for column, text in zip(columns, texts, strict=True):
+        try:
+            values[column.name] = _value(column.parameter, text.strip())
+        except BadValue as error:
+            bad.append((column.name, text, str(error)))
+    return _Cells(json.dumps(values), bad)
 
 
 def _value(parameter: Parameter | None, text: str) -> Any:
-    if not text.strip():
+    if not text:
         if parameter and parameter.required:
             raise BadValue("is required")
         return None
     if parameter:
-        return convert(parameter, text.strip())
+        return convert(parameter, text)
     try:
-        return jsontext.loads(text.strip())
+        return jsontext.loads(text)
     except jsontext.BadJSON:
-        return text.strip()
+        return text
+
+
+def _too_many(devices: int) -> str:
+    if devices > settings.MOST_DEVICES:
+        return f"More than {settings.MOST_DEVICES:,} devices are too many."
+    return (
+        f"More than {MOST_SETS:,} different sets of values: each is a task of its own, and only a few run at the same "
+        "time. Give fewer different values, or fewer devices at once."
+    )

@@ -5,7 +5,7 @@ from .call import Call
 from .callback import Callback
 from .catalogue import Danger, Profile, ProfileVersion
 from .draft import DeviceList, Draft, Overtaken
-from .family import Family
+from .family import Family, Origin
 from .fleet import Census, Device, Group, Membership, Sync
 from .heartbeat import Heartbeat
 from .history import Attempt, Transition
@@ -33,6 +33,7 @@ __all__ = [
     "ListVersion",
     "Membership",
     "NamedList",
+    "Origin",
     "Overtaken",
     "Profile",
     "ProfileVersion",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
+
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
@@ -47,11 +50,18 @@ class Profile(models.Model):
 
     @property
     def schema(self) -> schema.Profile:
-        return schema.from_dict(self.definition)
+        """Reading a large one takes longer than all else that a keystroke asks for, so it is read once."""
+        return _schema(self.pk, self.imported_at) if self.pk else schema.from_dict(self.definition)
 
     def at_version(self, number: int) -> Profile | ProfileVersion | None:
         """This profile as it was when ``number`` was its newest version; None when there never was one."""
         return self if number == self.version else self.versions.filter(number=number).first()
+
+
+@functools.lru_cache(maxsize=64)
+def _schema(profile: int, _imported_at: dt.datetime) -> schema.Profile:
+    """As it stands in the database; a newer import is read anew."""
+    return schema.from_dict(Profile.objects.values_list("definition", flat=True).get(pk=profile))
 
 
 class ProfileVersion(models.Model):

@@ -67,8 +67,13 @@ class Task(models.Model):
     copied_from = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="copies"
     )
-    rerun_of = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="reruns"
+    rerun_of = models.ManyToManyField(
+        "self",
+        through="tasks.Origin",
+        through_fields=("task", "parent"),
+        symmetrical=False,
+        related_name="reruns",
+        blank=True,
     )
     rerun_outcomes = models.JSONField(
         default=list,

@@ -26,4 +26,4 @@ class ValueTable(models.Model):
     text = models.TextField(help_text="As it was given, to be checked again for another command.")
 
     def __str__(self) -> str:
-        return f"{len(self.sets):,} sets of values"
+        return f"{len(self.sets):,} set{'' if len(self.sets) == 1 else 's'} of values"

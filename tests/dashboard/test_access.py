@@ -164,8 +164,8 @@ AUDITORS = (LOGIN, LOGIN, LOGIN, 200, 200, 200)
 ADMINS = (LOGIN, LOGIN, LOGIN, 403, 200, 200)
 NOBODY = (LOGIN, LOGIN, LOGIN, 403, 403, 403)
 AUDITED = (
-    "attempt", "callback", "danger", "device", "group", "namedlist", "profile", "profileversion", "result", "sync",
-    "task", "template", "transition",
+    "attempt", "callback", "danger", "device", "family", "group", "namedlist", "profile", "profileversion",
+    "result", "sync", "task", "template", "transition",
 )  # fmt: skip
 ADMIN_MATRIX: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("", "password_change/"), AUDITORS),
@@ -288,6 +288,7 @@ KEPT = (
     "heartbeat",
     "listversion",
     "membership",
+    "origin",
     "request",
     "tally",
     "templateversion",

@@ -1,26 +1,30 @@
-"""One service function behind every door: the same request sends the same bytes, and is refused for the same reasons.
-
-Doors: the form, the form with a template's or a task's values (a copy), a rerun on the site, a rerun and a submission
-on the command line.
+"""One look and one way to send behind every door: the same request sends the same bytes, is refused for the same
+reasons, and warns of the same things. The doors themselves are in ``doors``.
 """
 
 from __future__ import annotations
 
+import ast
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
+from django.utils import timezone
 
 from dashboard.forms.compose import FIELD_OF_PATH
-from tasks import lifecycle
-from tasks.models import Application, Task
-from tasks.states import State
+from tasks import lifecycle, warnings
+from tasks.models import Application, Danger, Profile, Task
+from tasks.profiles import schema
+from tests.factories import DeviceFactory
 
-from .pages import errors, fields, words
+from .doors import AGAIN, FIRST, RERUNS, Answer, Asked, Door, World, doors_for, typed
+from .pages import errors
 
 pytestmark = pytest.mark.django_db
 
@@ -105,76 +109,16 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
-def typed(application: Application, asked: dict[str, Any]) -> dict[str, Any]:
-    """What an operator types into the composer to ask for this."""
-    param, command = asked["param"], asked["param"]["command"]
-    groups = "group_names" if param["type"] == "GroupList" else "group_ids"
-    values = {
-        "application": application.pk,
-        "name": asked["taskName"],
-        "target_type": param["type"],
-        "device_ids": "\n".join(param.get("deviceList", ())),
-        "device_type": param.get("deviceType", ""),
-        "manufacturer_id": param.get("manufacturerId", ""),
-        "model": param.get("model", ""),
-        "device_location": param.get("deviceLocation", ""),
-        groups: "\n".join(param.get("groupList", ())),
-        "service_id": command["serviceId"],
-        "method": command["method"],
-        "paras": json.dumps(command["paras"]) if "paras" in command else "",
-        "timeout": asked["timeout"],
-        "max_retransmit": param.get("maxRetransmit", ""),
-        "group_tag": param.get("groupTag", ""),
-        "tag_name": [tag["tagName"] for tag in asked.get("tags", ())],
-        "tag_value": [tag["tagValue"] for tag in asked.get("tags", ())],
-        "callback": "on",
-        "review": "1",
-    }
-    return values
+@pytest.fixture
+def world(
+    desk: Client, site_app: Application, operator: User, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> World:
+    cache.clear()
+    return World(desk, site_app, operator, tmp_path, capsys)
 
 
-def by_form(desk: Client, values: dict[str, Any]) -> Task:
-    reviewed = desk.post("/compose/", values)
-    assert reviewed.status_code == 302, errors(reviewed)
-    return confirmed(desk, reviewed["Location"])
-
-
-def confirmed(desk: Client, address: str) -> Task:
-    page = desk.get(address)
-    assert page.status_code == 200, errors(page)
-    given = {
-        "typed": page.context["word"],
-        "acknowledged": page.context["cautions"],
-        "known": fields(page).value("known"),
-    }
-    done = desk.post(address, given)
-    assert done.status_code == 302, words(done)
-    return Task.objects.latest("pk")
-
-
-def by_command(asked: dict[str, Any], folder: Path) -> Task:
-    file = folder / "request.json"
-    file.write_text(json.dumps(asked, ensure_ascii=False))
-    call_command("submit", str(file), application="Waterworks", user="operator")
-    return Task.objects.latest("pk")
-
-
-def by_copy(desk: Client, task: Task) -> Task:
-    """The page of the composer, reviewed as it came."""
-    return by_form(desk, fields(desk.get("/compose/", {"repeat": task.pk})).posted | {"review": "1"})
-
-
-def by_rerun(desk: Client, task: Task) -> Task:
-    Task.objects.filter(pk=task.pk).update(state=State.REFUSED)
-    drafted = desk.post(f"/tasks/{task.pk}/rerun/", {"outcome": "not-dispatched"})
-    assert drafted.status_code == 302
-    return confirmed(desk, drafted["Location"])
-
-
-def by_rerun_command(task: Task) -> Task:
-    Task.objects.filter(pk=task.pk).update(state=State.REFUSED)
-    call_command("rerun", task.pk, outcomes="not-dispatched", user="operator")
-    return Task.objects.latest("pk")
+def named(doors: tuple[Door, ...]) -> Any:
+    return pytest.mark.parametrize("door", doors, ids=[door.__name__ for door in doors])
 
 
 def body(task: Task) -> str:
@@ -186,58 +130,216 @@ def body(task: Task) -> str:
     return task.request_body.replace(url, "URL").replace(name, "NAME")
 
 
-@pytest.fixture
-def doors(desk: Client, site_app: Application, tmp_path: Path) -> Callable[[dict[str, Any]], dict[str, str]]:
-    """The same request through every door -> what each of them sends."""
-
-    def through(asked: dict[str, Any]) -> dict[str, str]:
-        first = by_form(desk, typed(site_app, asked))
-        second = by_command(asked, tmp_path)
-        tasks = {
-            "form": first,
-            "command line": second,
-            "copy of the form's": by_copy(desk, first),
-            "copy of the command line's": by_copy(desk, second),
-        }
-        if asked["param"]["type"] == "DeviceList":
-            tasks |= {
-                "rerun": by_rerun(desk, second),
-                "rerun on the command line": by_rerun_command(first),
-                "copy of a rerun": by_copy(desk, Task.objects.latest("pk")),
-            }
-        return {door: body(task) for door, task in tasks.items()}
-
-    return through
-
-
 @pytest.mark.parametrize("name", REQUESTS)
-def test_the_same_request_is_the_same_bytes_through_every_door(
-    name: str, doors: Callable[[dict[str, Any]], dict[str, str]]
+def test_the_same_request_is_the_same_bytes_through_every_door(name: str, world: World) -> None:
+    asked = Asked(REQUESTS[name])
+    sent = {}
+    for door in doors_for(asked.request):
+        (task,) = door(world, asked).tasks
+        sent[door.__name__] = body(task)
+    assert sent == dict.fromkeys(sent, sent["by_form"])
+
+
+@named(FIRST)
+@pytest.mark.parametrize("name", WRONG)
+def test_the_same_request_is_refused_for_the_same_reasons_through_every_door(
+    name: str, door: Door, world: World
 ) -> None:
-    sent = doors(REQUESTS[name])
-    assert len(sent) >= 4
-    assert sent == dict.fromkeys(sent, sent["form"])
+    asked = Asked(WRONG[name])
+    answer = door(world, asked)
+    assert not Task.objects.exists()
+    for problem in lifecycle.check(world.application, asked.request):
+        assert problem.message.lower() in answer.said.lower()
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_the_same_request_is_refused_for_the_same_reasons_through_every_door(
-    name: str, desk: Client, site_app: Application, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    asked = WRONG[name]
-    page = desk.post("/compose/", typed(site_app, asked))
-    with pytest.raises(SystemExit) as left:
-        by_command(asked, tmp_path)
-    assert (page.status_code, left.value.code) == (422, 2)
-    assert not Task.objects.exists()
-    said = words(page)
-    for line in capsys.readouterr().err.splitlines():
-        path, _, message = line.partition(": ")
-        field = field_of(path)
+def test_the_form_shows_each_reason_at_its_field(name: str, world: World) -> None:
+    asked = Asked(WRONG[name])
+    page = world.desk.post("/compose/", typed(world, asked) | {"review": "1"})
+    assert page.status_code == 422
+    for problem in lifecycle.check(world.application, asked.request):
+        field = field_of(problem.path)
         if field in page.context["form"].errors:
-            assert errors(page).get(field), line
-        assert message.lower().rstrip(".") in said.lower(), line
+            assert errors(page).get(field), problem
 
 
 def field_of(path: str) -> str:
     stem = path.partition("[")[0]
     return next((field for known, field in FIELD_OF_PATH.items() if stem.startswith(known)), "")
+
+
+# What the profile says
+
+
+def profiled(method: str = "SET", **paras: Any) -> dict[str, Any]:
+    command = {"serviceId": "Valve", "method": method, "paras": paras}
+    return request({"type": "DeviceList", "deviceList": ["device-1", "device-2"], "command": command})
+
+
+UNFIT: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "too much": (profiled(count=11), ["count must be from 1 to 10"]),
+    "between two steps": (profiled(count=2), ["count must go in steps of 3 from 1"]),
+    "no number": (profiled(count="4"), ["count must be a whole number"]),
+    "missing": (profiled(text="x"), ["is required"]),
+    "no parameter of it": (profiled(count=4, speed=1), ["speed is not a parameter of SET"]),
+    "not listed": (profiled(count=4, mode="OFF"), ["mode must be one of ECO, FULL"]),
+    "several things": (
+        profiled(count=11, mode="OFF", text="too long"),
+        ["count must be", "mode must be", "text must have at most 5 characters"],
+    ),
+}
+
+
+@named((*FIRST, *AGAIN, *RERUNS))
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_the_profile_does_not_take_is_refused_through_every_door(
+    name: str, door: Door, world: World, meter: Profile
+) -> None:
+    asked, reasons = UNFIT[name]
+    answer = door(world, Asked(asked, meter))
+    assert not answer.tasks
+    said = answer.said.replace("param.command.paras.", "").replace(": ", " ")
+    for reason in reasons:
+        assert reason in said
+
+
+@named((*FIRST, *AGAIN, *RERUNS))
+def test_a_command_that_the_profile_does_not_have_is_refused_through_every_door(
+    door: Door, world: World, meter: Profile
+) -> None:
+    """On the page there is nothing else to choose; who posts it all the same is told so."""
+    answer = door(world, Asked(profiled("OPEN"), meter))
+    if door.__name__ == "by_link":  # the page offers the command that there is
+        assert "OPEN" not in {task.method for task in answer.tasks}
+    else:
+        assert not answer.tasks
+
+
+@named((*FIRST, *AGAIN, *RERUNS))
+def test_what_the_profile_takes_is_sent_through_every_door(door: Door, world: World, meter: Profile) -> None:
+    (task,) = door(world, Asked(profiled(count=4, mode="ECO"), meter)).tasks
+    assert (task.profile, task.paras) == (meter, {"count": 4, "mode": "ECO"})
+
+
+# What there is to beware of
+
+
+def catalogue(world: World, *statuses: str, kind: str = "Meter", **columns: Any) -> None:
+    Application.objects.update(**({"catalogue_at": timezone.now()} | columns))
+    for number, status in enumerate(statuses, 1):
+        DeviceFactory(
+            application=world.application, device_id=f"device-{number}", device_type=kind, manufacturer_id="m-1",
+            model="X1", status=status,
+        )  # fmt: skip
+    world.application.refresh_from_db()
+
+
+def lamps(world: World) -> None:
+    catalogue(world, "ONLINE", "ONLINE", kind="Lamp")
+    lamp = schema.Profile("Lamp", "m-1", "Maker", "X1", "CoAP")
+    Profile.objects.create(
+        device_type="Lamp", manufacturer_id="m-1", model="X1", definition=schema.to_dict(lamp), source="lamp.zip"
+    )  # fmt: skip
+
+
+LIST = request({"type": "DeviceList", "deviceList": ["device-1", "device-2"]})
+EVERYTHING = request({"type": "Broadcast"})
+AREA = request({"type": "DeviceArea", "deviceLocation": "nowhere"})
+Scene = Callable[[World], Any]
+SCENES: dict[str, tuple[dict[str, Any], Scene, str]] = {
+    "broadcast": (EVERYTHING, lambda world: None, "Every device of Waterworks gets the command"),
+    "dangerous": (
+        LIST,
+        lambda world: Danger.objects.create(
+            profile=Profile.objects.get(), service_id="Valve", method="CLOSE"
+        ),
+        "Valve · CLOSE is marked as dangerous.",
+    ),
+    "on its way": (
+        LIST,
+        lambda world: world.composed(Asked(LIST), state="RUNNING"),
+        "Valve · CLOSE is already on its way to 2 of these devices: they would get it twice.",
+    ),
+    "not understood": (LIST, lamps, "2 devices have no Valve · CLOSE by their profile"),
+    "nobody": (AREA, catalogue, "The catalogue knows no device that this reaches."),
+    "perhaps on its way": (
+        LIST,
+        lambda world: world.composed(Asked(AREA), state="RUNNING"),
+        "whether to some of these devices is not known",
+    ),
+    "not in the catalogue": (
+        LIST,
+        lambda world: catalogue(world, "ONLINE"),
+        "1 device is not in the catalogue",
+    ),
+    "mostly silent": (LIST, lambda world: catalogue(world, "OFFLINE", "OFFLINE"), "2 of 2, were silent"),
+    "too short": (LIST, lambda world: catalogue(world, "OFFLINE", "ONLINE"), "within 60 minutes"),
+    "no callback": (LIST, lambda world: None, "No answer is pushed"),
+    "old catalogue": (
+        LIST,
+        lambda world: catalogue(
+            world, "ONLINE", "ONLINE", catalogue_at=timezone.now() - dt.timedelta(days=3, minutes=1)
+        ),
+        "The catalogue was read 3 days ago",
+    ),
+}
+"""Rule -> a request, what makes the rule speak, and a part of what it says."""
+
+
+def test_there_is_a_scene_for_every_rule() -> None:
+    assert {*SCENES} == {rule.name for rule in warnings.RULES}
+
+
+@pytest.mark.parametrize("rule", SCENES)
+def test_every_door_warns_of_the_same_and_sends_cautions_only_when_they_are_acknowledged(
+    rule: str, world: World, meter: Profile
+) -> None:
+    """One door after another; what one has sent is over before the next one is tried."""
+    asked, prepare, sentence = SCENES[rule]
+    prepare(world)
+    severity = next(each.severity for each in warnings.RULES if each.name == rule)
+    heard: dict[str, Answer] = {}
+    for door in doors_for(asked):
+        for world.acknowledging in (False, True):
+            cache.clear()
+            answer = heard[door.__name__] = door(world, Asked(asked, callback=rule != "no callback"))
+            is_sent = world.acknowledging or severity == "note"
+            assert bool(answer.tasks) == is_sent, door.__name__
+            Task.objects.filter(pk__in=[task.pk for task in answer.tasks]).update(state="REFUSED")
+        assert any(sentence in said for kind, said in answer.concerns if kind == severity), door.__name__
+        assert answer.concerns == heard["by_form"].concerns, door.__name__
+
+
+def test_the_command_line_says_which_option_acknowledges(world: World) -> None:
+    world.acknowledging = False
+    answer = doors_for(EVERYTHING)[FIRST.index(FIRST[-1])](world, Asked(EVERYTHING))
+    assert "caution (broadcast): Every device of Waterworks gets the command" in answer.said
+    assert "--acknowledge: nothing was composed." in answer.said
+    assert "add --acknowledge broadcast" in answer.said
+
+
+def test_a_caution_that_does_not_exist_is_not_acknowledged(world: World) -> None:
+    world.acknowledging = False
+    file = world.folder / "request.json"
+    file.write_text(json.dumps(EVERYTHING))
+    options = ["--application", "Waterworks", "--user", "operator", "--acknowledge", "broadcast,all"]
+    assert "'all': there are only broadcast, dangerous" in world.run("submit", str(file), *options).said
+
+
+# No other way in
+
+COMPOSE = {"compose", "compose_family"}
+
+
+def test_nothing_but_proposals_composes() -> None:
+    """Whoever composes a task goes through ``proposals.send``; the story itself may call its own verbs."""
+    root = Path(__file__).parents[2]
+    callers = set()
+    for path in [*(root / "dashboard").rglob("*.py"), *(root / "tasks").rglob("*.py")]:
+        name = path.relative_to(root).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = node.func if isinstance(node, ast.Call) else None
+            verb = getattr(called, "attr", getattr(called, "id", ""))
+            if verb in COMPOSE and not name.startswith("tasks/lifecycle/"):
+                callers.add((name, verb))
+    assert callers == {("tasks/proposals.py", "compose_family")}

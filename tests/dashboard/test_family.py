@@ -191,6 +191,7 @@ def test_a_rerun_over_all_tasks_is_counted_reviewed_and_sent_once(desk: Client, 
         "its devices: failed, timed out",
         "p 1 · same 1",
         "Send to 3 devices",
+        '"callbackUrl": "http://127.0.0.1:8000/callbacks/…/"',
     ):
         assert part in words(review)
     assert not reruns()
@@ -199,6 +200,8 @@ def test_a_rerun_over_all_tasks_is_counted_reviewed_and_sent_once(desk: Client, 
     lists = [json.loads(task.request_body)["param"]["deviceList"] for task in reruns()]
     assert lists == [["failed-1"], ["failed-2", "timeout-2"]]
     assert [task.paras["p"] for task in reruns()] == [1, 2]
+    seen = json.loads(review.context["preview"])
+    assert seen | {"param": ""} == json.loads(reruns()[0].request_body) | {"param": ""}
     assert {task.family for task in reruns()} == {family}
     assert send(desk, family, review).redirect_chain
     assert len(reruns()) == 2
@@ -212,17 +215,14 @@ def test_a_review_of_many_tasks_costs_as_many_queries_as_one_of_two(
 ) -> None:
     asked = []
     for many in (0, 40):
-        for _ in range(many):
+        for number in range(many):
             task = TaskFactory(
-                application=site_app,
-                author=operator,
-                family=family,
-                state=State.COMPLETE,
-                counts={"FAILED": 1},
-            )
+                application=site_app, author=operator, family=family, state=State.COMPLETE, counts={"FAILED": 1},
+                ask={"command": {"paras": {"p": number // 2 + 10, "same": 1}}},
+            )  # fmt: skip
             ResultFactory(task=task, status="FAILED")
         with CaptureQueriesContext(connection) as queries:
-            assert f"{many + 2} tasks" in words(choose(desk, family, "failed"))
+            assert f"{many // 2 + 2} tasks" in words(choose(desk, family, "failed"))
         asked.append(len(queries))
     assert asked[0] == asked[1]
 
@@ -282,5 +282,5 @@ def test_what_was_composed_as_several_is_shown_as_a_family(
     desk: Client, site_app: Application, operator: User, settings: Any
 ) -> None:
     settings.FAMILY_DEVICES = 2
-    tasks = lifecycle.compose_family(site_app, operator, request())
+    tasks = lifecycle.compose_family(operator, [lifecycle.Proposal(site_app, request())])
     assert "night valves (2 of 2)" in words(desk.get(tasks[0].family.get_absolute_url()))

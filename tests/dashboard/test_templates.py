@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from tasks.models import DeviceList, Draft, Profile, Task, Template
-from tests.factories import make_template
+from tests.factories import ResultFactory, make_template
 
 from .pages import error_at, errors, fields, words
 from .test_compose import sent, with_profile
@@ -115,17 +115,166 @@ def test_a_file_is_no_way_around_locked_devices(writer: Client, desk: Client, ty
     assert sent(desk, fields(refused).posted)["param"]["deviceList"] == ["device-1", "device-2"]
 
 
-@pytest.mark.parametrize("part", ["target", "para:count"])
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("target", "The template Night (version 1) locks this"),
+        ("para:count", "The template locks count: leave that out of the table."),
+    ],
+)
 def test_a_table_of_values_is_no_way_around_a_lock(
-    part: str, writer: Client, desk: Client, typed: Typed, meter: Profile
+    part: str, said: str, writer: Client, desk: Client, typed: Typed, meter: Profile
 ) -> None:
     template = saved_as(writer, with_profile(typed, meter), locked=[part])
     posted = started(desk, template, review="1", values_text="deviceId,count\ndevice-9,7\n")
     refused = desk.post("/compose/", posted)
     assert refused.status_code == 422
-    assert "The template locks what a table of values would change" in words(refused)
-    param = sent(desk, fields(refused).posted)["param"]
+    assert said in words(refused)
+    param = sent(desk, fields(refused).posted | {"values_text": ""})["param"]
     assert (param["deviceList"], param["command"]["paras"]["count"]) == (["device-1", "device-2"], 4)
+
+
+@pytest.mark.parametrize("posted", [{}, {"values_file": b"deviceId,mode\nd-9,ECO\n"}])
+def test_a_file_of_values_is_no_way_around_locked_devices(
+    posted: dict[str, Any], writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_profile(typed, meter), locked=["target"])
+    files = {name: SimpleUploadedFile("other.csv", data) for name, data in posted.items()}
+    answer = desk.post("/compose/", started(desk, template, review="1") | files)
+    assert answer.status_code == (422 if posted else 302)
+
+
+# Values that differ by device
+
+TABLE = "deviceId,count,mode\nd-1,1,ECO\nd-2,4,FULL\nd-3,1,ECO\n"
+
+
+def with_table(typed: Typed, meter: Profile, **changes: Any) -> dict[str, Any]:
+    empty = {f"para:{name}": "" for name in ("count", "mode")}
+    return with_profile(typed, meter, device_ids="", values_text=TABLE, **empty, **changes)
+
+
+def bodies_of(desk: Client, posted: dict[str, Any]) -> list[tuple[list[str], dict[str, Any]]]:
+    """Devices and parameters of the tasks that these values of the form become."""
+    address = desk.post("/compose/", posted | {"review": "1"})["Location"]
+    page = desk.get(address)
+    desk.post(address, {"typed": page.context["word"], "acknowledged": page.context["cautions"]})
+    params = [json.loads(task.request_body)["param"] for task in Task.objects.order_by("pk")]
+    return [(param["deviceList"], param["command"]["paras"]) for param in params]
+
+
+ITS_OWN = [(["d-1", "d-3"], {"count": 1, "mode": "ECO"}), (["d-2"], {"count": 4, "mode": "FULL"})]
+
+
+@pytest.mark.parametrize("locked", [["command"], ["command", "target"]])
+def test_a_template_keeps_the_table_of_values_with_its_devices(
+    locked: list[str], writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_table(typed, meter), locked=locked)
+    said = words(desk.get(template.get_absolute_url()))
+    assert "3 devices listed, each with its own count, mode: 2 sets of values" in said
+    assert "count –" not in said
+    page = desk.get("/compose/", {"template": template.pk})
+    assert "2 tasks : 2 different sets of count, mode for 3 devices, from template Night." in words(page)
+    assert ("Take them away" in words(page)) == ("target" not in locked)
+    link = desk.post("/compose/", fields(page).posted).context["saved"].link
+    assert (link.left_out, f"template={template.pk}" in link.url) == ("", True)
+    assert bodies_of(desk, fields(page).posted) == ITS_OWN
+    assert {task.template for task in Task.objects.all()} == {template.newest}
+
+
+def test_where_devices_are_open_another_table_takes_the_place_of_the_templates(
+    writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_table(typed, meter), locked=["command"])
+    posted = started(desk, template, values_text="deviceId,count\nd-9,7\n")
+    assert bodies_of(desk, posted) == [(["d-9"], {"count": 7})]
+    assert "2 different sets of count, mode" in words(desk.get("/compose/", {"template": template.pk}))
+
+
+def test_a_table_may_give_what_the_template_leaves_open(
+    writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_profile(typed, meter), locked=["command", "para:count"])
+    posted = started(desk, template, values_text="deviceId,mode\nd-1,ECO\nd-2,FULL\n")
+    assert bodies_of(desk, posted) == [
+        (["d-1"], {"count": 4, "mode": "ECO"}),
+        (["d-2"], {"count": 4, "mode": "FULL"}),
+    ]
+
+
+def test_a_table_that_was_read_before_is_no_way_around_a_locked_parameter(
+    writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_profile(typed, meter), locked=["command", "para:count"])
+    other = desk.post("/compose/", with_table(typed, meter) | {"read_values": "1"})
+    posted = started(desk, template, device_ids="", device_list=fields(other).value("device_list"))
+    refused = desk.post("/compose/", posted | {"review": "1"})
+    assert refused.status_code == 422
+    assert "The template locks count: leave that out of the table." in words(refused)
+
+
+def test_locked_values_need_their_command_locked(writer: Client, typed: Typed, meter: Profile) -> None:
+    page = writer.post("/compose/", with_table(typed, meter, as_template="1"))
+    refused = writer.post(page["Location"], {"name": "Night", "locked": ["target"]})
+    assert refused.status_code == 422
+    assert "Lock this, too: the values of the locked devices are for this command." in words(refused)
+    assert not Template.objects.exists()
+
+
+def test_an_older_version_comes_back_with_its_table(
+    writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_table(typed, meter), locked=["command"])
+    edited = fields(writer.get("/compose/", {"template": template.pk, "edit": ""})).posted
+    save = writer.post("/compose/", edited | {"forget_values": "1"})
+    without = fields(save).posted | {"device_ids": "d-1", "para:count": "1", "as_template": "1"}
+    writer.post(writer.post("/compose/", without)["Location"], {"name": "Night", "locked": ["command"]})
+    template.refresh_from_db()
+    assert template.version == 2
+    assert "different sets" not in words(desk.get("/compose/", {"template": template.pk}))
+    writer.post(f"/templates/{template.pk}/adopt/", {"version": "1"})
+    assert bodies_of(desk, started(desk, template)) == ITS_OWN
+
+
+# Reruns
+
+
+@pytest.mark.parametrize("locked", [[], ["application", "command", "target", "para:count", "timeout"]])
+def test_a_rerun_keeps_the_template_of_its_parent_whatever_it_says_of_devices(
+    locked: list[str], writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_profile(typed, meter), locked=locked)
+    sent(desk, started(desk, template))
+    parent = Task.objects.get()
+    Task.objects.update(state="COMPLETE", counts={"FAILED": 1})
+    ResultFactory(task=parent, device_id="device-2", status="FAILED")
+    writer.post(f"/templates/{template.pk}/delete/")
+    review = desk.post(f"/tasks/{parent.pk}/rerun/", {"outcome": "failed"}, follow=True)
+    assert desk.post(review.redirect_chain[-1][0], {"known": "0"}).status_code == 302
+    again = parent.reruns.get()
+    assert again.template == parent.template == template.newest
+    assert json.loads(again.request_body)["param"]["deviceList"] == ["device-2"]
+    assert json.loads(again.request_body)["param"]["command"]["paras"] == {"count": 4}
+
+
+def test_a_rerun_is_no_way_around_what_its_template_locks(
+    writer: Client, desk: Client, typed: Typed, meter: Profile
+) -> None:
+    template = saved_as(writer, with_profile(typed, meter), locked=["command", "target", "para:count"])
+    sent(desk, started(desk, template))
+    parent = Task.objects.get()
+    Task.objects.update(state="REFUSED")
+    desk.post(f"/tasks/{parent.pk}/rerun/", {"outcome": "not-dispatched"})
+    posted = fields(desk.get("/compose/", {"draft": Draft.objects.get().pk})).posted
+    for change, field in (
+        ({"para:count": "7"}, "para:count"),
+        ({"device_list": "", "device_ids": "other"}, "target_type"),
+    ):
+        refused = desk.post("/compose/", posted | change | {"review": "1"})
+        assert refused.status_code == 422
+        assert "The template Night (version 1) locks this" in words(refused)
+        assert field in refused.context["form"].errors
 
 
 def test_locked_tags_stay_as_they_are(writer: Client, desk: Client, typed: Typed) -> None:
@@ -152,7 +301,7 @@ def test_the_devices_of_a_template_are_its_own(writer: Client, desk: Client, typ
     assert DeviceList.objects.filter(templates__template=template).get().ids == ["device-1", "device-2"]
     body = sent(desk, started(desk, template))
     assert body["param"]["deviceList"] == ["device-1", "device-2"]
-    assert Task.objects.get().rerun_of is None
+    assert not Task.objects.get().rerun_of.exists()
 
 
 def test_a_name_is_used_once(writer: Client, typed: Typed) -> None:

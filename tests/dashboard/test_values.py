@@ -110,6 +110,29 @@ def test_every_bad_cell_is_named_and_the_table_goes_back_for_correction(desk: Cl
     assert not Task.objects.exists()
 
 
+def test_a_table_that_is_not_good_yet_is_kept_with_the_draft(desk: Client, values: Typed) -> None:
+    bad = "deviceId,count\nd-1,99\n"
+    page = read(desk, values(values_text=bad))
+    draft = Draft.objects.get()
+    again = desk.get("/compose/", {"draft": draft.pk})
+    assert fields(again).value("values_text") == fields(page).value("values_text") == bad
+    read(desk, kept(again, values_text="deviceId,count\nd-1,1\n"))
+    assert "values_text" not in Draft.objects.get(pk=draft.pk).values
+
+
+def test_looking_at_a_draft_reads_no_table(desk: Client, values: Typed) -> None:
+    desk.post("/compose/save/", values(values_text=TABLE))
+    assert fields(desk.get("/compose/", {"draft": Draft.objects.get().pk})).value("values_text") == TABLE
+    assert not DeviceList.objects.exists()
+
+
+def test_a_link_says_that_it_leaves_out_the_table(desk: Client, values: Typed) -> None:
+    page = read(desk, values(values_text=TABLE))
+    link = page.context["saved"].link
+    assert link.left_out == "the table of values with its devices"
+    assert "d-1" not in link.url
+
+
 def test_columns_that_are_no_parameters_are_named_and_not_sent(desk: Client, values: Typed) -> None:
     page = read(desk, values(values_text="deviceId,count,hall\nd-1,1,A\n"))
     assert "Not sent: column hall, which is no parameter of the command." in words(page)

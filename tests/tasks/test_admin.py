@@ -14,6 +14,7 @@ from tasks.models import (
     Callback,
     Danger,
     Device,
+    Family,
     Group,
     NamedList,
     Profile,
@@ -41,7 +42,7 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 AUDITED = [
-    Task, Attempt, Transition, Result, Callback, Profile, ProfileVersion, Danger, Device, Group, Sync,
+    Task, Attempt, Transition, Result, Callback, Profile, ProfileVersion, Danger, Device, Family, Group, Sync,
     Template, NamedList,
 ]  # fmt: skip
 SECRET, PASSPHRASE, TOKEN = "canary-secret", "canary-passphrase", "canary-access-token"
@@ -69,6 +70,10 @@ def data():
     )
     Danger.objects.create(profile=profile, service_id="Valve", method="CLOSE")
     Sync.objects.create(application=application, problem="<script>alert(1)</script>")
+    family = Family.objects.create(name="<script>alert(1)</script>", author=tasks[0].author)
+    Task.objects.filter(pk__in=[task.pk for task in tasks]).update(family=family)
+    tasks[2].origins.create(parent=tasks[0], devices=2)
+    tasks[2].origins.create(parent=tasks[1], devices=1)
     make_template("<script>alert(1)</script>")
     make_list(application, ["d1"], "<script>alert(1)</script>")
     return tasks
@@ -81,6 +86,20 @@ def address(model, page, *args):
 def text(response):
     assert response.status_code == 200, response
     return response.content.decode()
+
+
+def test_a_family_is_audited_with_its_tasks_and_a_rerun_with_all_its_parents(client, data, auditor):
+    client.force_login(auditor)
+    first, second, again = data
+    family = text(client.get(address(Family, "change", first.refresh_from_db() or first.family_id)))
+    assert f"{again}</a> RUNNING, rerun of #{first.pk}, #{second.pk}" in family
+    listed = f"{address(Task, 'changelist')}?family__id__exact={first.family_id}"
+    assert f'<a href="{listed}">All 3 in the list of tasks</a>' in family
+    assert text(client.get(listed)).count('class="action-select"') in (0, 3)
+    rerun = text(client.get(address(Task, "change", again.pk)))
+    for parent in (first, second):
+        assert f"#{again.pk} reruns #{parent.pk}" in rerun
+        assert f"#{again.pk} reruns #{parent.pk}" in text(client.get(address(Task, "change", parent.pk)))
 
 
 def test_all_that_is_kept_can_be_audited():

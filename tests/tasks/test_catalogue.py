@@ -5,12 +5,14 @@ import pytest
 from tasks import catalogue, lifecycle
 from tasks.models import Danger, Profile
 from tasks.profiles.archive import Unreadable
+from tasks.profiles.schema import Command, DataType, Parameter, Service
 from tasks.profiles.schema import Profile as Schema
-from tasks.profiles.schema import Service
 from tasks.sandbox.catalogue import package, packages
 from tests.factories import ProfileFactory, UserFactory, request
 
 pytestmark = pytest.mark.django_db
+
+SET = Command("SET_REPORT_PERIOD", (Parameter("period", DataType.INT),))
 
 
 def test_an_archive_of_a_profile_is_imported_and_imported_again():
@@ -69,9 +71,13 @@ def test_a_changed_definition_is_a_new_version_and_the_old_one_stays():
 
 
 def test_a_task_says_which_version_it_was_composed_with(application):
-    profile = ProfileFactory(version=3)
+    ProfileFactory(version=3)
+    profile = catalogue.store(
+        replace(Profile.objects.get().schema, services=(Service("WaterMeter", "x", commands=(SET,)),)),
+        source="b.zip",
+    )
     task = lifecycle.compose(application, UserFactory(), request(), profile=profile)
-    assert (task.profile, task.profile_version) == (profile, 3)
+    assert (task.profile, task.profile_version) == (profile, 4)
     assert lifecycle.compose(application, UserFactory(), request()).profile_version is None
 
 

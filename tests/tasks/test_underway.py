@@ -66,7 +66,7 @@ def test_another_command_another_application_and_the_parent_of_a_rerun_are_not_c
     TaskFactory()
     parent = TaskFactory(application=plant)
     TaskFactory(application=plant, rerun_of=parent)
-    assert told(plant, param(), besides=parent.pk) == []
+    assert told(plant, param(), besides=[parent.pk]) == []
     assert [task for task, *_ in told(plant, param())] == [parent.reruns.get(), parent]
     assert told(plant, {"type": "DeviceList", "deviceList": ["device-1"]}) == []
 

@@ -7,9 +7,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from tasks import lifecycle
-from tasks.lifecycle import Lineage, NotOffered, Outcome, rerun
+from tasks.lifecycle import Invalid, Lineage, NotOffered, Outcome, Proposal, rerun
 from tasks.management.door import Door
 from tasks.models import Task
+from tasks.proposals import look, send
 
 
 class Command(Door):
@@ -28,10 +29,13 @@ class Command(Door):
         parser.add_argument(
             "--dry-run", action="store_true", help="only say for how many devices it would be"
         )
+        self.accept_acknowledgements(parser)
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        task = Task.objects.select_related("application", "profile").filter(pk=options["id"]).first()
+        task = (
+            Task.objects.select_related("application", "profile", "template").filter(pk=options["id"]).first()
+        )
         if task is None:
             self.refuse([("id", f"there is no task {options['id']}")])
         outcomes = self._outcomes(options["outcomes"])
@@ -40,26 +44,31 @@ class Command(Door):
             devices = rerun.devices_with(task, outcomes)
         except NotOffered as refusal:
             self.refuse([("--outcomes", str(refusal))])
-        lineage = Lineage(task, tuple(outcomes))
+        lineage = Lineage((task,), tuple(outcomes))
         earlier = lineage.earlier()
         if earlier:
             numbers = ", ".join(f"#{each.pk}" for each in earlier)
             self.stderr.write(f"these devices may have been commanded again already: {numbers}")
         told = {"devices": len(devices), "earlier": [each.pk for each in earlier]}
-        if options["dry_run"]:
-            self._tell(f"{len(devices):,} devices", told, options)
-            return
+        proposal = Proposal(
+            task.application,
+            rerun.request_for(task, devices, options["name"]),
+            callback=task.callback_token is not None,
+            profile=task.profile,
+            rerun=lineage,
+            template=task.template,
+        )
         try:
-            made = lifecycle.compose_family(
-                task.application,
-                user,
-                rerun.request_for(task, devices, options["name"]),
-                callback=task.callback_token is not None,
-                profile=task.profile,
-                rerun=lineage,
-            )
-        except lifecycle.Invalid as error:
-            self.refuse((problem.path, problem.message) for problem in error.problems)
+            lifecycle.check_all([proposal])
+            prospect = look([proposal])
+            if options["dry_run"]:
+                self.tell_concerns(prospect)
+                self._tell(f"{len(devices):,} devices", told, options)
+                return
+            keys = self.acknowledged(prospect, options)
+            made = send(user, [proposal], prospect, acknowledged=keys)
+        except Invalid as error:
+            self.refuse_request(error, options)
         about = {"rerun_of": task.pk} | told
         if len(made) == 1:
             self._tell(str(made[0].pk), made[0].summary() | about, options)

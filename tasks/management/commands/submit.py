@@ -13,12 +13,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from tasks import lifecycle
-from tasks.lifecycle import values
+from tasks.lifecycle import Invalid, Proposal, textfile, values
 from tasks.lifecycle.values import ValueSet
 from tasks.management.door import DONE, FAILED, UNCONFIRMED, WAITING, Door
 from tasks.models import Application, Profile, Task
 from tasks.platform import wire
 from tasks.profiles import schema
+from tasks.proposals import look, send
 from tasks.states import FINAL, State
 
 LOOK_SECONDS = 0.1
@@ -67,8 +68,9 @@ class Command(Door):
             help="a table of values by device: a column deviceId, the others named after parameters",
         )
         parser.add_argument(
-            "--profile", metavar="TYPE/MANUFACTURER/MODEL", help="the profile that the values are checked by"
+            "--profile", metavar="TYPE/MANUFACTURER/MODEL", help="the profile whose limits apply"
         )
+        self.accept_acknowledgements(parser)
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -80,21 +82,21 @@ class Command(Door):
         if options["priority"] and not user.has_perm("tasks.prioritise_task"):
             self.refuse([("--priority", f"{user.get_username()!r} may not put a task before others")])
         profile = self._profile(options["profile"])
-        sets = self._values(options["values"], request, profile)
+        proposal = Proposal(
+            application,
+            request,
+            sets=self._values(options["values"], request, profile),
+            callback=not options["no_callback"],
+            profile=profile,
+            priority=options["priority"],
+        )
         try:
-            tasks = lifecycle.compose_family(
-                application,
-                user,
-                request,
-                sets=sets,
-                callback=not options["no_callback"],
-                profile=profile,
-                priority=options["priority"],
-            )
-        except lifecycle.Invalid as error:
-            if options["json"]:
-                self.print_json({"errors": [{"path": p.path, "message": p.message} for p in error.problems]})
-            self.refuse((problem.path, problem.message) for problem in error.problems)
+            lifecycle.check_all([proposal])
+            prospect = look([proposal])
+            keys = self.acknowledged(prospect, options)
+            tasks = send(user, [proposal], prospect, acknowledged=keys)
+        except Invalid as error:
+            self.refuse_request(error, options)
         if removed := sum(task.duplicates_removed for task in tasks):
             self.stderr.write(f"param.deviceList: {removed:,} duplicates removed")
         if options["wait"] is not None:
@@ -126,10 +128,10 @@ class Command(Door):
         if file is None:
             return []
         try:
-            text = values.decode(Path(file).read_bytes())
+            text = textfile.decode(Path(file).read_bytes())
         except OSError as error:
             self.refuse([(file, f"cannot be read: {error.strerror}")])
-        except values.Unreadable as error:
+        except textfile.Unreadable as error:
             self.refuse([(file, str(error))])
         table = values.read(text, self._command(request, profile) if profile else None)
         if table.problem:

@@ -12,7 +12,14 @@ from tasks import lifecycle
 from tasks.lifecycle import AlreadyRerun, Lineage, NotOffered, Outcome, family_rerun, rerun
 from tasks.models import Application, Family, Task
 from tasks.states import State
-from tests.factories import ApplicationFactory, ResultFactory, TaskFactory, UserFactory
+from tests.factories import (
+    ApplicationFactory,
+    ProfileFactory,
+    ResultFactory,
+    TaskFactory,
+    UserFactory,
+    make_template,
+)
 from tests.tasks.threads import at_once
 
 pytestmark = pytest.mark.django_db
@@ -65,7 +72,7 @@ def again(author: User, parent: Task, outcome: Outcome, statuses: dict[str, str]
     """A rerun of the parent, over already, whose devices answered so."""
     devices = rerun.devices_with(parent, [outcome])
     task = lifecycle.compose(
-        parent.application, author, rerun.request_for(parent, devices), rerun=Lineage(parent, (outcome,))
+        parent.application, author, rerun.request_for(parent, devices), rerun=Lineage((parent,), (outcome,))
     )
     for device in devices:
         ResultFactory(task=task, device_id=device, status=statuses[device])
@@ -126,12 +133,30 @@ def test_a_silent_task_without_rows_gives_its_whole_list(ours, family):
     assert chosen(family, Outcome.NO_ANSWER) == {task.pk: ["a", "b"]}
 
 
+def compose_rerun(
+    author: User,
+    family: Family,
+    given: list[family_rerun.Portion],
+    outcomes: list[Outcome],
+    *,
+    known: int,
+    key=None,
+) -> list[Task]:
+    return lifecycle.compose_family(
+        author, family_rerun.proposals_of(family, given, outcomes, known=known), key=key
+    )
+
+
+def origins(task: Task) -> dict[int, int]:
+    return dict(task.origins.values_list("parent", "devices"))
+
+
 def test_the_rerun_is_in_the_family_with_the_command_of_each_parent(ours, family, author):
     one = answered(ours, family, "bad-1", ask={"command": {"paras": {"period": 1}}})
     two = answered(ours, family, "bad-2", ask={"command": {"paras": {"period": 2}}}, callback=False)
     portions = family_rerun.portions(family, [Outcome.FAILED])
-    tasks = family_rerun.compose_rerun(author, portions, [Outcome.FAILED], known=two.pk)
-    assert [(task.rerun_of, task.paras, listed(task)) for task in tasks] == [
+    tasks = compose_rerun(author, family, portions, [Outcome.FAILED], known=two.pk)
+    assert [(task.rerun_of.get(), task.paras, listed(task)) for task in tasks] == [
         (one, {"period": 1}, ["bad-1"]),
         (two, {"period": 2}, ["bad-2"]),
     ]
@@ -142,28 +167,113 @@ def test_the_rerun_is_in_the_family_with_the_command_of_each_parent(ours, family
     assert "was commanded again" in family_rerun.offer(family).refusal
 
 
+def test_tasks_with_the_same_command_are_rerun_by_one(ours, family, author):
+    one, two = answered(ours, family, "bad-1", "ok-1", "late-1"), answered(ours, family, "bad-2")
+    other = answered(ours, family, "bad-3", ask={"command": {"paras": {"period": 9}}})
+    outcomes = [Outcome.FAILED, Outcome.TIMED_OUT]
+    assert family_rerun.offer(family).tasks(outcomes) == 2
+    tasks = compose_rerun(author, family, family_rerun.portions(family, outcomes), outcomes, known=other.pk)
+    assert [sorted(listed(task)) for task in tasks] == [["bad-1", "bad-2", "late-1"], ["bad-3"]]
+    assert [origins(task) for task in tasks] == [{one.pk: 2, two.pk: 1}, {other.pk: 1}]
+    assert set(two.reruns.all()) == {tasks[0]}
+    assert tasks[0].transitions.get().reason == (
+        f"composed as a rerun of #{one.pk}, #{two.pk} on its devices: failed, timed out"
+    )
+    assert tasks[0].name.startswith(f"Valves · rerun of #{one.pk}, #{two.pk} · 20")
+    assert {task.family for task in tasks} == {family}
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"ask": {"command": {"paras": {"period": 60.0}}}},
+        {"ask": {"command": {"method": "OTHER"}}},
+        {"ask": {"command": {"serviceId": "Other"}}},
+        {"max_retransmit": 0},
+        {"timeout": 11},
+        {"group_tag": "east"},
+        {"tags": [["site", "north"]]},
+        {"callback": False},
+        {"application": None},
+        {"profile": None},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_tasks_that_differ_in_anything_that_is_sent_are_rerun_apart(difference, ours, family):
+    rows = {"application": ApplicationFactory, "profile": ProfileFactory}
+    given = {name: rows[name]() if value is None else value for name, value in difference.items()}
+    answered(ours, family, "bad-1")
+    answered(given.pop("application", ours), family, "bad-2", **given)
+    assert family_rerun.offer(family).tasks([Outcome.FAILED]) == 2
+    assert len(family_rerun.merged(family_rerun.portions(family, [Outcome.FAILED]))) == 2
+
+
+def test_a_rerun_of_many_devices_is_as_few_tasks_as_the_size_allows(ours, family, author, settings):
+    settings.FAMILY_DEVICES = 3
+    one, two = answered(ours, family, "bad-1", "bad-2"), answered(ours, family, "bad-3", "bad-4", "bad-5")
+    assert family_rerun.offer(family).tasks([Outcome.FAILED]) == 2
+    portions = family_rerun.portions(family, [Outcome.FAILED])
+    tasks = compose_rerun(author, family, portions, [Outcome.FAILED], known=two.pk, key=uuid.uuid4())
+    assert [listed(task) for task in tasks] == [["bad-1", "bad-2", "bad-3"], ["bad-4", "bad-5"]]
+    assert [origins(task) for task in tasks] == [{one.pk: 2, two.pk: 1}, {two.pk: 2}]
+    assert tasks[0].name.endswith(" (1 of 2)")
+
+
+def test_a_device_that_two_tasks_listed_is_commanded_once_from_the_newer(ours, family):
+    answered(ours, family, "bad-1", "bad-2")
+    newer = answered(ours, family, "bad-1", ask={"command": {"paras": {"period": 9}}})
+    found = chosen(family, Outcome.FAILED)
+    assert found[newer.pk] == ["bad-1"]
+    assert sorted(device for devices in found.values() for device in devices) == ["bad-1", "bad-2"]
+
+
+def test_reruns_of_reruns_that_were_merged_count_where_they_were_commanded_last(ours, family, author):
+    one, two = answered(ours, family, "bad-1"), answered(ours, family, "bad-2", "late-2")
+    portions = family_rerun.portions(family, [Outcome.FAILED])
+    (again,) = compose_rerun(author, family, portions, [Outcome.FAILED], known=two.pk)
+    Task.objects.filter(pk=again.pk).update(state=State.COMPLETE, listed=True, counts={"FAILED": 2})
+    for device in ("bad-1", "bad-2"):
+        ResultFactory(task=again, device_id=device, status="FAILED")
+    assert counted(family) == {"failed": 2, "timed-out": 1}
+    assert chosen(family, Outcome.FAILED, Outcome.TIMED_OUT) == {
+        two.pk: ["late-2"],
+        again.pk: ["bad-1", "bad-2"],
+    }
+    assert one.reruns.get() == again
+
+
+def test_the_template_of_the_tasks_is_kept_where_they_have_one_in_common(ours, family, author):
+    version, other = make_template("A").newest, make_template("B").newest
+    for period, template in ((1, version), (1, version), (2, version), (2, other)):
+        name = f"bad-{Task.objects.count()}"
+        answered(ours, family, name, template=template, ask={"command": {"paras": {"period": period}}})
+    portions = family_rerun.portions(family, [Outcome.FAILED])
+    tasks = compose_rerun(author, family, portions, [Outcome.FAILED], known=None)
+    assert [task.template for task in tasks] == [version, None]
+
+
 def test_a_rerun_that_somebody_composed_meanwhile_stops_all_of_it(ours, family, author):
     one, two = answered(ours, family, "bad-1"), answered(ours, family, "bad-2")
     portions = family_rerun.portions(family, [Outcome.FAILED])
     known = family_rerun.offer(family).newest
     again(author, two, Outcome.FAILED, {"bad-2": "FAILED"})
     with pytest.raises(AlreadyRerun):
-        family_rerun.compose_rerun(author, portions, [Outcome.FAILED], known=known)
+        compose_rerun(author, family, portions, [Outcome.FAILED], known=known)
     assert not one.reruns.exists()
     assert Task.objects.count() == 3
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_make_one_rerun_and_two_operators_make_one(ours, family, author):
-    answered(ours, family, "bad-1"), answered(ours, family, "bad-2")
+    for period in (1, 2):
+        answered(ours, family, f"bad-{period}", ask={"command": {"paras": {"period": period}}})
     portions = family_rerun.portions(family, [Outcome.FAILED])
     known, key = family_rerun.offer(family).newest, uuid.uuid4()
 
     def click(key: uuid.UUID) -> list[int]:
         try:
-            return [task.pk for task in family_rerun.compose_rerun(
-                author, portions, [Outcome.FAILED], known=known, key=key
-            )]  # fmt: skip
+            made = compose_rerun(author, family, portions, [Outcome.FAILED], known=known, key=key)
+            return [task.pk for task in made]
         except AlreadyRerun:
             return []
 

@@ -165,7 +165,7 @@ def test_a_rerun_sends_the_same_command_to_a_list_under_a_fresh_name(kind: Targe
     }
     task = TaskFactory(state=State.COMPLETE, kind=kind, ask=ask, name="x" * 256, timeout=33)
     request = rerun.request_for(task, ["a", "b"])
-    new = lifecycle.compose(task.application, anyone, request, rerun=Lineage(task, (Outcome.FAILED,)))
+    new = lifecycle.compose(task.application, anyone, request, rerun=Lineage((task,), (Outcome.FAILED,)))
     old, sent = json.loads(task.request_body), json.loads(new.request_body)
     assert sent["param"].pop("callbackUrl") != old["param"].pop("callbackUrl")
     assert (sent["param"].pop("type"), sent["param"].pop("deviceList")) == ("DeviceList", ["a", "b"])
@@ -184,17 +184,18 @@ def test_a_rerun_sends_the_same_command_to_a_list_under_a_fresh_name(kind: Targe
 def test_names_of_reruns_of_reruns_do_not_grow(anyone: User) -> None:
     task = TaskFactory(state=State.COMPLETE, name="night valves")
     second = lifecycle.compose(task.application, anyone, rerun.request_for(task, ["a"]))
-    third = rerun.fresh_name(second)
+    third = rerun.fresh_name(second.name, f"#{second.pk}")
     assert third.startswith(f"night valves · rerun of #{second.pk} · ")
     assert third.count("rerun") == 1
 
 
 def test_a_rerun_keeps_what_it_came_from_and_its_story_tells_it(anyone: User) -> None:
     task = TaskFactory(state=State.COMPLETE)
-    lineage = Lineage(task, (Outcome.FAILED, Outcome.NO_ANSWER))
+    lineage = Lineage((task,), (Outcome.FAILED, Outcome.NO_ANSWER))
     new = lifecycle.compose(task.application, anyone, rerun.request_for(task, ["a"]), rerun=lineage)
     new.refresh_from_db()
-    assert (new.rerun_of, new.rerun_outcomes, new.rerun_filter) == (task, ["failed", "no-answer"], "")
+    assert (new.origins.get().parent, new.origins.get().devices) == (task, 1)
+    assert (new.rerun_outcomes, new.rerun_filter) == (["failed", "no-answer"], "")
     assert list(task.reruns.all()) == [new]
     assert new.transitions.get().reason == (
         f"composed as a rerun of #{task.pk} on its devices: failed, without an answer"
@@ -207,34 +208,35 @@ FAILED = (Outcome.FAILED,)
 
 
 def again(lineage: Lineage, author: User, **options) -> Task:
-    request = rerun.request_for(lineage.parent, ["a"])
-    return lifecycle.compose(lineage.parent.application, author, request, rerun=lineage, **options)
+    (parent,) = lineage.parents
+    request = rerun.request_for(parent, ["a"])
+    return lifecycle.compose(parent.application, author, request, rerun=lineage, **options)
 
 
 def test_a_rerun_that_does_not_know_of_another_one_for_the_same_devices_is_stopped_once(anyone: User) -> None:
     task = TaskFactory(state=State.COMPLETE)
-    first = again(Lineage(task, FAILED, known=0), anyone)
+    first = again(Lineage((task,), FAILED, known=0), anyone)
     with pytest.raises(AlreadyRerun):
-        again(Lineage(task, (Outcome.EXPIRED, *FAILED), known=0), anyone)
+        again(Lineage((task,), (Outcome.EXPIRED, *FAILED), known=0), anyone)
     assert Task.objects.count() == 2
-    assert Lineage(task, FAILED).earlier() == [first]
-    again(Lineage(task, FAILED, known=first.pk), anyone)
+    assert Lineage((task,), FAILED).earlier() == [first]
+    again(Lineage((task,), FAILED, known=first.pk), anyone)
     assert Task.objects.count() == 3
 
 
 def test_reruns_for_other_outcomes_do_not_stand_in_the_way_but_those_by_filter_might(anyone: User) -> None:
     task = TaskFactory(state=State.COMPLETE)
-    again(Lineage(task, FAILED, known=0), anyone)
-    again(Lineage(task, (Outcome.EXPIRED,), known=0), anyone)
+    again(Lineage((task,), FAILED, known=0), anyone)
+    again(Lineage((task,), (Outcome.EXPIRED,), known=0), anyone)
     with pytest.raises(AlreadyRerun):
-        again(Lineage(task, (), "status=SENT", known=0), anyone)
+        again(Lineage((task,), (), "status=SENT", known=0), anyone)
 
 
 def test_the_same_draft_sent_twice_is_one_rerun(anyone: User) -> None:
     task = TaskFactory(state=State.COMPLETE)
     key = "7f1c9a9e-0001-4000-8000-000000000000"
-    assert again(Lineage(task, FAILED, known=0), anyone, key=key) == again(
-        Lineage(task, FAILED, known=0), anyone, key=key
+    assert again(Lineage((task,), FAILED, known=0), anyone, key=key) == again(
+        Lineage((task,), FAILED, known=0), anyone, key=key
     )
 
 
@@ -244,7 +246,7 @@ def test_of_operators_at_the_same_moment_one_is_served_and_the_others_are_told()
 
     def press() -> bool:
         try:
-            again(Lineage(task, FAILED, known=0), author)
+            again(Lineage((task,), FAILED, known=0), author)
         except AlreadyRerun:
             return False
         return True

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from tasks.lifecycle import values
-from tasks.lifecycle.values import BadCell, Unreadable, ValueSet, read, with_values
+from tasks.lifecycle import textfile, values
+from tasks.lifecycle.textfile import Unreadable
+from tasks.lifecycle.values import BadCell, ValueSet, read, with_values
 from tasks.profiles.schema import Command, DataType, Parameter
 
 SET = Command(
@@ -110,7 +111,7 @@ def test_more_devices_than_a_list_may_hold_are_refused_in_words(settings):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_files_are_read_as_spreadsheets_write_them(encoding):
-    assert values.decode("id,é\n".encode(encoding)) == "id,é\n"
+    assert textfile.decode("id,é\n".encode(encoding)) == "id,é\n"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_files_are_read_as_spreadsheets_write_them(encoding):
 )
 def test_what_is_no_text_says_so(data, said):
     with pytest.raises(Unreadable, match=said):
-        values.decode(data)
+        textfile.decode(data)
 
 
 def test_values_take_the_place_of_what_is_the_same_for_all():
