@@ -15,7 +15,6 @@ from tasks.targets import MEMBERS, TargetType
 
 from . import parameters
 from .compose_shape import ShapedFields
-from .given_devices import read_posted
 
 FIELD_OF_PATH = {
     "taskName": "name",
@@ -37,7 +36,7 @@ FIELD_OF_PATH = {
 
 
 class ComposeForm(ShapedFields):
-    """Bound with ``data`` it checks everything; with ``initial`` it shows what was typed, without errors."""
+    """Checks everything, whether it shows what it finds or not."""
 
     def clean_paras(self) -> Any:
         text = self.cleaned_data["paras"].strip()
@@ -54,7 +53,7 @@ class ComposeForm(ShapedFields):
 
     def _check_free(self, paras: dict[str, Any] | None) -> None:
         """Free JSON is checked against the profile as its fields would be, all problems at once."""
-        if self.command and self.is_free and "paras" not in self.errors:
+        if self.command and self.is_free and "paras" not in self.problems:
             found = values.check_paras(self.command, with_values(paras, self.values.first))
             for name, problem in found.items():
                 self.add_error("paras", f"{name} {problem}.")
@@ -62,18 +61,18 @@ class ComposeForm(ShapedFields):
     @property
     def proposed_name(self) -> str:
         """What the task is called when nobody gives it a name."""
-        stem = str(self.locks.version.template) if self.locks else self._raw("method") or "Task"
+        stem = str(self.locks.version.template) if self.locks else self.raw("method") or "Task"
         return f"{stem[:200]} · {timezone.localtime():%Y-%m-%d %H:%M:%S}"
 
     def read_devices(self) -> None:
-        """Take what this post brought of device ids."""
-        if self.devices.parsed is None:
-            read_posted(self.devices, self.data, self.files)
+        """Take what this post brought of device ids, and of values for each of them."""
+        super().read_devices()
         self.values.read()
+        self.carry_devices()
 
     def full_clean(self) -> None:
         """The devices first: values that come with them take the place of fields."""
-        if self.is_bound and self.chosen_target == TargetType.DEVICE_LIST:
+        if self.chosen_target == TargetType.DEVICE_LIST:
             self.read_devices()
         super().full_clean()
 
@@ -81,7 +80,7 @@ class ComposeForm(ShapedFields):
         cleaned = super().clean() or {}
         for name, problem in self.lock_problems.items():
             self.add_error(name if name in self.fields else None, problem)
-        if "name" not in self.errors and not cleaned.get("name"):
+        if "name" not in self.problems and not cleaned.get("name"):
             cleaned["name"] = self.proposed_name
         self._check_free(cleaned.get("paras"))
         if self.chosen_target == TargetType.DEVICE_LIST:
@@ -110,7 +109,7 @@ class ComposeForm(ShapedFields):
             if field is None and stem.startswith("param.command.paras"):
                 field = "paras"
         field = field if field in self.fields else None
-        if field is None or field not in self.errors:
+        if field is None or field not in self.problems:
             self.add_error(
                 field, f"{problem.path}: {problem.message}" if field is None else _sentence(problem.message)
             )

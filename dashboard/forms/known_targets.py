@@ -46,3 +46,13 @@ def with_kind(posted: QueryDict) -> QueryDict:
         changed[name] = kind_of(key).get(name, "")
     changed["kind_was"] = key
     return changed
+
+
+def at_location(facets: Facets | None, where: str) -> str:
+    """How many devices are there, in words; empty where that is not known."""
+    if not where or facets is None or not facets.locations:
+        return ""
+    count = dict(facets.locations).get(where)
+    if count is not None:
+        return f"{count:,} device{'s' if count != 1 else ''} in the catalogue are at this location."
+    return "" if facets.other_locations else "No device in the catalogue is at exactly this location."

@@ -51,8 +51,8 @@ def fields() -> dict[str, forms.Field]:
 class GivenValues:
     """``kept`` belongs to the list of devices that the form carries; ``parsed`` is what could not be kept.
 
-    ``typed`` is the text of a short table, also of an uploaded one: what the operator goes on to correct. A template
-    that locks devices or parameters takes no table.
+    The text of a short table, also of an uploaded one, goes back into its field to be corrected. A template that locks
+    devices or parameters takes no table.
     """
 
     def __init__(self, form: ShapedFields) -> None:
@@ -60,7 +60,6 @@ class GivenValues:
         self.parsed: Table | None = None
         self.is_locked = "target" in form.locked_parts or form.has_locked_parameters
         self.kept = None if self.is_locked else _table_of(form.devices.kept)
-        self.typed = ""
         self._is_read = False
         form.fields |= fields()
         self._take_fields()
@@ -84,13 +83,13 @@ class GivenValues:
             elif again and self.kept and not text.strip():
                 source, text = self.form.devices.kept.source if self.form.devices.kept else "", self.kept.text
             self.parsed = values.read(text, self.form.command)
-            self.typed = text if text.count("\n") <= LONG else ""
         except values.Unreadable as error:
             self.parsed = Table(problem=f"{source or 'The table'}: {error}")
         if not self.parsed.problem and not self.parsed.bad_count:
             self._keep(self.parsed, source, text)
-            self.parsed = None
+            self.parsed, text = None, ""
             self._take_fields()
+        self.form.data["values_text"] = text if text.count("\n") <= LONG else ""
 
     def _keep(self, table: Table, source: str, text: str) -> None:
         ids = [device for each in table.sets for device in each.devices]
