@@ -34,6 +34,12 @@ FIELD_OF_PATH = {
 }
 """Path in the request -> the field that its problem is shown at."""
 
+TAGS_WRONG = "The tags need your attention."
+"""What is wrong with each of them is told beside it."""
+
+PLACES = {"device_ids": "devices"}
+"""Field -> the id of the part of the page that stands for it."""
+
 
 class ComposeForm(ShapedFields):
     """Checks everything, whether it shows what it finds or not."""
@@ -93,13 +99,31 @@ class ComposeForm(ShapedFields):
                 self._show(found)
         return cleaned
 
+    @property
+    def error_places(self) -> list[tuple[str, str, str]]:
+        """Every error that is shown: the id of its place on the page, its label, and its words."""
+        found = [
+            ("tags-part", f"Tag {row + 1}", text[:1].lower() + text[1:])
+            for row, text in self.tag_errors.items()
+        ]
+        for name, errors in self.errors.items():
+            field = self[name] if name in self.fields else None
+            is_seen = field and not field.is_hidden and "hidden" not in field.field.widget.attrs
+            place = PLACES.get(name) or (field.id_for_label if field and is_seen else "")
+            found += [
+                (place, str(field.label) if field else "", str(error))
+                for error in errors
+                if error != TAGS_WRONG
+            ]
+        return found
+
     def _show(self, problem: wire.Problem) -> None:
         if problem.path.startswith("tags["):
             index = int(problem.path[5:].partition("]")[0])
             row = [number for number, (name, value) in enumerate(self.tag_rows) if name or value][index]
             words = {"tagName": "name", "tagValue": "value"}[problem.path.rpartition(".")[2]]
             self.tag_errors[row] = f"The {words} {problem.message}."
-            self.add_error(None, f"Tag {row + 1}: the {words} {problem.message}.")
+            self.add_error(None, TAGS_WRONG)
             return
         stem = problem.path.partition("[")[0]
         if stem == "param.groupList":

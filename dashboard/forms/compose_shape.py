@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.utils.choices import CallableChoiceIterator
 from django.utils.functional import cached_property
 
-from tasks.models import Application, Group, Profile
+from tasks.models import Application, Profile
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, Service
 from tasks.targets import TargetType
@@ -21,7 +21,7 @@ from tasks.targets import TargetType
 from . import parameters
 from .compose_fields import TARGET_FIELDS, ComposeFields
 from .devices_part import DevicesPart
-from .known_targets import KnownKind, at_location, kinds_of, with_kind
+from .known_targets import KnownKind, at_location, groups_of, kinds_of, with_kind
 from .locks import locks_of, show_locked
 from .typed import tags_of
 from .values import GivenValues
@@ -108,16 +108,12 @@ class ShapedFields(DevicesPart, ComposeFields):
         if self.chosen_target == TargetType.DEVICE_AREA:
             self.fields["device_location"].widget.attrs["list"] = "target-locations"
         if self.chosen_target in (TargetType.GROUP_LIST, TargetType.GROUP_ID_LIST):
-            self._shape_groups()
-
-    def _shape_groups(self) -> None:
-        """Where the application's groups are known, choosing takes the place of typing."""
-        known = Group.objects.filter(application=self.chosen_application)
-        by_name = self.chosen_target == TargetType.GROUP_LIST
-        widget = self.fields[self._groups_field].widget
-        widget.suggestions = lambda: [
-            (each.name if by_name else each.group_id, each.name, each.size) for each in known[:500]
-        ]
+            self.fields[self._groups_field].widget.known = lambda chosen: groups_of(
+                self.chosen_application,
+                self.chosen_target,
+                chosen,
+                self.raw("groups_like").replace("\0", "").strip(),
+            )
 
     @property
     def _groups_field(self) -> str:

@@ -29,6 +29,7 @@ def pressed(form: Form, button: QueryDict) -> Form:
         return edited
     if "undo_devices" in button and devices.kept:
         return form.again(_carrying(kept_list(form.user, str(devices.kept.before)) or devices.kept))
+    form.read_others(only_good=button.get("drop_bad") == "others")
     if (operation := button.get("take", "")) in set(Operation):
         taken = form.source.take(Operation(operation))
         return form.again(_carrying(taken) | dict.fromkeys(FIELDS[1:], "")) if taken else form
@@ -39,7 +40,7 @@ def pressed(form: Form, button: QueryDict) -> Form:
         )
         return form.again(_carrying(left) if left else {"device_list": "", "device_ids": ""})
     form.read_devices()
-    if "drop_bad" in button:
+    if "drop_bad" in button and button["drop_bad"] != "others":
         devices.accept_good()
         form.carry_devices()
     if "check_devices" in button:

@@ -102,3 +102,10 @@ class DevicesPart(forms.Form):
             self.data["device_list"], self.data["device_ids"] = str(self.devices.kept.pk), ""
         elif self.devices.parsed is not None and self.devices.parsed.text:
             self.data["device_list"], self.data["device_ids"] = "", self.devices.parsed.text
+
+    def read_others(self, *, only_good: bool = False) -> None:
+        """The same for devices that are to be added to the list, or taken away from it."""
+        if self.devices.kept and (self.raw("from_ids").strip() or "from_file" in self.files or only_good):
+            self.source.read(self.files.get("from_file"), only_good=only_good)
+            for name in ("from_pasted", "from_ids"):
+                self.data[name] = self.source.given[name]

@@ -13,7 +13,7 @@ from django.core.cache import cache
 from tasks import reach
 from tasks.models import Application, DeviceList, Profile
 
-from .source import step
+from .operations import step
 
 SHOWN = 200
 MOST_UNASKED = 100_000

@@ -17,7 +17,7 @@ from .given_devices import GivenDevices
 from .parameters import PREFIX
 from .typed import KEPT, initial_of
 
-CARRIED = KEPT - {"device_list", "copied_from", "template_version", "edits"}
+CARRIED = KEPT - {"device_list", "copied_from", "template_version", "edits", "from_ids", "from_pasted"}
 """Names of fields that an address may fill in; besides them ``para:NAME``, ``template``, ``repeat`` and ``draft``."""
 
 MOST_IDS, LONGEST = 100, 6000

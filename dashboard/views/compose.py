@@ -26,6 +26,7 @@ from tasks.targets import TargetType
 PARTS = {
     "where-part": ("_where-part.html",),
     "devices": ("_where-part.html",),
+    "known-groups": ("_where-part.html",),
     "what-part": ("_what-part.html",),
     "command-part": ("_command-part.html",),
     "tags-part": ("_tags-part.html",),
@@ -73,9 +74,10 @@ def show(
     if asked in ("what-part", "command-part") and form.chosen_target == TargetType.DEVICE_LIST:
         parts = (*parts, "_doubts.html")  # which devices know the command
     context = {"form": form, "saved": saved or Saved(), "parts": parts} | preview_of(form)
-    if asked not in ("where-part", "devices", "tags-part"):
+    if "_where-part.html" not in PARTS.get(asked or "", ()) and asked != "tags-part":
         sent = recent.sent_by(request.user)
         context |= {"recent": sent[: recent.OFFERED], "last": recent.last_of(sent, *form.chosen_command)}
+        context["parameters"] = recent.offered(sent, form)
     if parts:
         return page(request, "compose_parts", context)
     if request.method == "GET":
@@ -92,6 +94,8 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
         form = pressed(form, request.POST)
     if "recent" in request.POST:
         return form.again(recent.values_of(request.user, request.POST["recent"]))
+    if "last" in request.POST:
+        return form.again(recent.last_value(request.user, form, request.POST["last"]))
     if form.command and "to_json" in request.POST:
         text = free_json.text_of(form.command, form.data)
         return form.again({"as_json": "on", "paras": text or form.raw("paras")})
