@@ -145,8 +145,11 @@ class ComposeForm(ShapedFields):
         million. The whole has what is the same for all devices; what differs is in ``values.sets``.
         """
         cleaned = self.cleaned_data
+        ids = None
+        if self.chosen_target == TargetType.DEVICE_LIST:
+            ids = self.devices.ids if whole else self.devices.first_ids
         sources = {
-            "deviceList": self.devices.ids if whole else self.devices.first_ids,
+            "deviceList": ids,
             "deviceType": cleaned.get("device_type"),
             "manufacturerId": cleaned.get("manufacturer_id"),
             "model": cleaned.get("model"),

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from dashboard import words
 from tasks.lifecycle.lineage import words_of
 from tasks.lifecycle.words import remedy as remedy_of
-from tasks.models import Task
+from tasks.models import Group, Task
 from tasks.states import MEANING, State
 
 register = template.Library()
@@ -178,3 +178,21 @@ def _option(option: dict[str, Any]) -> SafeString:
     chosen = '<option value="{}" selected>{}</option>'
     plain = '<option value="{}">{}</option>'
     return format_html(chosen if option["selected"] else plain, option["value"], option["label"])
+
+
+@register.filter
+def ticks(rows: list[tuple[str, Group, bool]], name: str) -> SafeString:
+    """A checkbox of this name for each group: value, group, whether it is ticked. There may be hundreds, too."""
+    return format_html_join("\n", "{}", ((_tick(name, *row),) for row in rows))
+
+
+def _tick(name: str, value: str, group: Group, is_chosen: bool) -> SafeString:  # noqa: FBT001
+    chosen = '<input type="checkbox" name="{}" value="{}" checked>'
+    plain = '<input type="checkbox" name="{}" value="{}">'
+    return format_html(
+        '<label class="choice">{} {} <span class="quiet">{} device{}</span></label>',
+        format_html(chosen if is_chosen else plain, name, value),
+        group.name,
+        f"{group.size:,}",
+        "" if group.size == 1 else "s",
+    )
