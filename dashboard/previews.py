@@ -15,7 +15,6 @@ from dashboard.changes import Change, changes, of_devices
 from dashboard.curl import CALLBACK_URL, curl
 from dashboard.forms.compose import ComposeForm
 from dashboard.forms.plan import Plan, plan_of
-from dashboard.forms.repeat import posted
 from dashboard.paging import number
 from dashboard.request_text import readable
 from tasks import lifecycle
@@ -56,19 +55,14 @@ class Outlook:
 
 
 def outlook_of(form: ComposeForm) -> Outlook:
-    """For a form that is bound, or was only started with values; it need not be complete."""
-    checked = form
-    if not form.is_bound:
-        data = posted(form)
-        data.pop("values_text", None)  # a table is read when that is asked for
-        checked = ComposeForm(data, user=form.user)
-    checked.is_valid()
-    request = checked.request()
-    application = checked.cleaned_data.get("application")
-    kept = checked.devices.kept if checked.chosen_target == TargetType.DEVICE_LIST else None
-    is_complete = application and all(request["param"].get(name) for name in MEMBERS[checked.chosen_target])
-    prospect = look([proposal_of(checked)]) if is_complete else Prospect([], [])
-    return Outlook(checked, application, request, kept, prospect, plan_of(checked))
+    """For a form that need not be complete."""
+    form.is_valid()
+    request = form.request()
+    application = form.cleaned_data.get("application")
+    kept = form.devices.kept if form.chosen_target == TargetType.DEVICE_LIST else None
+    is_complete = application and all(request["param"].get(name) for name in MEMBERS[form.chosen_target])
+    prospect = look([proposal_of(form)]) if is_complete else Prospect([], [])
+    return Outlook(form, application, request, kept, prospect, plan_of(form))
 
 
 def proposal_of(form: ComposeForm, *, whole: bool = False, known: str = "") -> Proposal:
@@ -107,20 +101,19 @@ def _lineage(form: ComposeForm, known: str) -> Lineage | None:
 def preview_of(form: ComposeForm, outlook: Outlook | None = None) -> dict[str, Any]:
     """The request as it stands, pretty-printed, with a long device list cut short; and all that goes with it."""
     outlook = outlook or outlook_of(form)
-    checked, application = outlook.form, outlook.application
-    request, plan = outlook.request, outlook.plan
+    application, request, plan = outlook.application, outlook.request, outlook.plan
     param = request["param"]
-    devices = plan.first if plan else checked.devices.count
+    devices = plan.first if plan else form.devices.count
     ids = (param.get("deviceList") or [])[:devices]
     if plan:
         request = request | {"taskName": numbered(request["taskName"], 1, plan.tasks)}
         param = param | {"deviceList": ids}
     if (unseen := devices - len(ids)) > 0 and ids:
         param = param | {"deviceList": [*ids, f"… and {unseen:,} more"]}
-    if checked.cleaned_data.get("callback"):
+    if form.cleaned_data.get("callback"):
         param = param | {"callbackUrl": lifecycle.callback_url("SECRET").replace("SECRET", "…")}
     shown = {"appId": application.app_id if application else "…"} | request | {"param": param}
-    body = _body(checked, whole=not _is_long(outlook)) if checked.is_valid() else None
+    body = _body(form, whole=not _is_long(outlook)) if form.is_valid() else None
     origin = _origin(outlook)
     return {
         "preview": json.dumps(json.loads(wire.dumps(shown)), ensure_ascii=False, indent=2),

@@ -103,6 +103,7 @@ async function saveNow() {
   unsaved = false;
   const typed = new FormData(form);
   typed.delete("device_file");
+  typed.delete("from_file");
   const headers = { "HX-Request": "true" };
   const body = new URLSearchParams(typed).toString();
   const keepalive = body.length < 60_000; // browsers take no more along
@@ -127,8 +128,9 @@ document.addEventListener("click", async (event) => {
 // A browser takes many seconds to lay out a hundred thousand pasted lines: a long paste goes in as a file instead.
 document.addEventListener("paste", (event) => {
   const text = event.clipboardData?.getData("text/plain") ?? "";
-  const file = document.getElementById("id_device_file");
-  if (event.target.id === "id_device_ids" && file && text.length > 200_000) {
+  const files_of = { id_device_ids: "id_device_file", id_from_ids: "id_from_file" };
+  const file = document.getElementById(files_of[event.target.id]);
+  if (file && text.length > 200_000) {
     event.preventDefault();
     const files = new DataTransfer();
     files.items.add(new File([text], "pasted.txt", { type: "text/plain" }));
@@ -139,7 +141,7 @@ document.addEventListener("paste", (event) => {
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select");
-  if (event.key === "Enter" && typing?.closest("#source") && !event.ctrlKey && !event.metaKey) {
+  if (event.key === "Enter" && typing?.closest("#source, .find") && event.target.tagName !== "TEXTAREA" && !event.ctrlKey && !event.metaKey) {
     event.preventDefault(); // count what is looked for, instead of sending the form
     typing.dispatchEvent(new Event("change", { bubbles: true }));
   }

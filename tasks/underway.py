@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.cache import cache
+from django.db.models import F
 
 from tasks.models import Application, DeviceList, Origin, Result, Task
 from tasks.platform.pushes import FINAL_STATUSES
@@ -60,10 +61,9 @@ def overlaps(
     if besides:
         reruns = Origin.objects.filter(parent__in=besides).order_by().values("task")
         others = others.exclude(pk__in=besides).exclude(pk__in=reruns)
-    # Sorted here: for the order's sake SQLite would walk through all tasks of the application.
-    newest = sorted(others.order_by(), key=lambda task: -task.pk)[:LOOKED_AT]
+    # By a sum, not by the column: for that order's sake SQLite would walk through all tasks of the application.
     found, left = [], COMPARED
-    for other in newest:
+    for other in others.order_by((F("pk") + 0).desc())[:LOOKED_AT]:
         overlap = _overlap(other, param, reach, kept, left)
         if other.target_type == param["type"] == TargetType.DEVICE_LIST:
             left -= other.expected or 0

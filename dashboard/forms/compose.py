@@ -15,7 +15,6 @@ from tasks.targets import MEMBERS, TargetType
 
 from . import parameters
 from .compose_shape import ShapedFields
-from .given_devices import read_posted
 
 FIELD_OF_PATH = {
     "taskName": "name",
@@ -35,9 +34,15 @@ FIELD_OF_PATH = {
 }
 """Path in the request -> the field that its problem is shown at."""
 
+TAGS_WRONG = "The tags need your attention."
+"""What is wrong with each of them is told beside it."""
+
+PLACES = {"device_ids": "devices"}
+"""Field -> the id of the part of the page that stands for it."""
+
 
 class ComposeForm(ShapedFields):
-    """Bound with ``data`` it checks everything; with ``initial`` it shows what was typed, without errors."""
+    """Checks everything, whether it shows what it finds or not."""
 
     def clean_paras(self) -> Any:
         text = self.cleaned_data["paras"].strip()
@@ -55,18 +60,18 @@ class ComposeForm(ShapedFields):
     @property
     def proposed_name(self) -> str:
         """What the task is called when nobody gives it a name."""
-        stem = str(self.locks.version.template) if self.locks else self._raw("method") or "Task"
+        stem = str(self.locks.version.template) if self.locks else self.raw("method") or "Task"
         return f"{stem[:200]} · {timezone.localtime():%Y-%m-%d %H:%M:%S}"
 
     def read_devices(self) -> None:
-        """Take what this post brought of device ids."""
-        if self.devices.parsed is None:
-            read_posted(self.devices, self.data, self.files)
+        """Take what this post brought of device ids, and of values for each of them."""
+        super().read_devices()
         self.values.read()
+        self.carry_devices()
 
     def full_clean(self) -> None:
         """The devices first: values that come with them take the place of fields."""
-        if self.is_bound and self.chosen_target == TargetType.DEVICE_LIST:
+        if self.chosen_target == TargetType.DEVICE_LIST:
             self.read_devices()
         super().full_clean()
 
@@ -74,7 +79,7 @@ class ComposeForm(ShapedFields):
         cleaned = super().clean() or {}
         for name, problem in self.lock_problems.items():
             self.add_error(name if name in self.fields else None, problem)
-        if "name" not in self.errors and not cleaned.get("name"):
+        if "name" not in self.problems and not cleaned.get("name"):
             cleaned["name"] = self.proposed_name
         if self.chosen_target == TargetType.DEVICE_LIST:
             if self.values.problem:
@@ -87,6 +92,24 @@ class ComposeForm(ShapedFields):
                 self._show(found, known)
         return cleaned
 
+    @property
+    def error_places(self) -> list[tuple[str, str, str]]:
+        """Every error that is shown: the id of its place on the page, its label, and its words."""
+        found = [
+            ("tags-part", f"Tag {row + 1}", text[:1].lower() + text[1:])
+            for row, text in self.tag_errors.items()
+        ]
+        for name, errors in self.errors.items():
+            field = self[name] if name in self.fields else None
+            is_seen = field and not field.is_hidden and "hidden" not in field.field.widget.attrs
+            place = PLACES.get(name) or (field.id_for_label if field and is_seen else "")
+            found += [
+                (place, str(field.label) if field else "", str(error))
+                for error in errors
+                if error != TAGS_WRONG
+            ]
+        return found
+
     def _show(self, problem: wire.Problem, known: Collection[str]) -> None:
         """At its field, unless that is ``known`` to be wrong already."""
         if problem.path.startswith("tags["):
@@ -94,7 +117,7 @@ class ComposeForm(ShapedFields):
             row = [number for number, (name, value) in enumerate(self.tag_rows) if name or value][index]
             words = {"tagName": "name", "tagValue": "value"}[problem.path.rpartition(".")[2]]
             self.tag_errors[row] = f"The {words} {problem.message}."
-            self.add_error(None, f"Tag {row + 1}: the {words} {problem.message}.")
+            self.add_error(None, TAGS_WRONG)
             return
         _, _, name = problem.path.partition("param.command.paras.")
         if name:
@@ -105,7 +128,7 @@ class ComposeForm(ShapedFields):
         stem = problem.path.partition("[")[0]
         found = self._groups_field if stem == "param.groupList" else FIELD_OF_PATH.get(stem)
         at = found if found in self.fields else None
-        if at is None or at not in self.errors:
+        if at is None or at not in self.problems:
             self.add_error(
                 at, f"{problem.path}: {problem.message}" if at is None else _sentence(problem.message)
             )
@@ -117,8 +140,11 @@ class ComposeForm(ShapedFields):
         million. The whole has what is the same for all devices; what differs is in ``values.sets``.
         """
         cleaned = self.cleaned_data
+        ids = None
+        if self.chosen_target == TargetType.DEVICE_LIST:
+            ids = self.devices.ids if whole else self.devices.first_ids
         sources = {
-            "deviceList": self.devices.ids if whole else self.devices.first_ids,
+            "deviceList": ids,
             "deviceType": cleaned.get("device_type"),
             "manufacturerId": cleaned.get("manufacturer_id"),
             "model": cleaned.get("model"),

@@ -11,6 +11,8 @@ from tasks.models import Application, Profile
 from tasks.platform import wire
 from tasks.targets import LABELS, TargetType
 
+from .known_targets import KnownGroups
+
 TARGET_FIELDS: dict[TargetType, tuple[str, ...]] = {
     TargetType.DEVICE_LIST: ("device_list", "device_ids", "device_file"),
     TargetType.DEVICE_TYPE: ("device_type", "manufacturer_id", "model"),
@@ -27,27 +29,20 @@ def _lines(text: str) -> list[str]:
 
 
 class GroupsInput(forms.Textarea):
-    """A checkbox for each known group, and a text for others, one a line. ``suggestions`` gives value, words, size."""
+    """A checkbox for each known group, and a text for others, one a line. ``known`` gives them for those chosen."""
 
     template_name = "django/forms/widgets/groups.html"
-    suggestions: Callable[[], Sequence[tuple[str, str, int]]] = tuple
+    known: Callable[[Sequence[str]], KnownGroups] | None = None
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> str:
         return "\n".join(data.getlist(name))
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         chosen = _lines(str(value or ""))
-        suggestions = self.suggestions()
-        known = {suggestion[0] for suggestion in suggestions}
-        others = "\n".join(line for line in chosen if line not in known)
-        context = super().get_context(name, others, attrs)
-        picked = frozenset(chosen)
-        return context | {
-            "suggestions": [
-                (value, words, f"{size:,} device{'' if size == 1 else 's'}", value in picked)
-                for value, words, size in suggestions
-            ]
-        }
+        known = self.known(chosen) if self.known else None
+        picked = {text for text, _, is_chosen in known.rows if is_chosen} if known else set()
+        others = "\n".join(line for line in chosen if line not in picked)
+        return super().get_context(name, others, attrs) | {"known": known}
 
 
 class LinesField(forms.CharField):

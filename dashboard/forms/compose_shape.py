@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import functools
+from collections.abc import Iterable
+from typing import Any, Self
 
 from django import forms
 from django.contrib.auth.models import User
@@ -11,82 +12,56 @@ from django.http import QueryDict
 from django.utils.choices import CallableChoiceIterator
 from django.utils.functional import cached_property
 
-from tasks.models import Application, Group, Profile
+from tasks.models import Application, Profile
 from tasks.profiles.schema import Command, Service
 from tasks.targets import TargetType
 
 from . import parameters
 from .compose_fields import TARGET_FIELDS, ComposeFields
-from .doubtful import Doubt, doubts_of
-from .given_devices import GivenDevices
-from .known_targets import KnownKind, kinds_of, with_kind
+from .devices_part import DevicesPart
+from .known_targets import KnownKind, at_location, groups_of, kinds_of, with_kind
 from .locks import locks_of, show_locked
-from .source import FIELDS, Source
+from .typed import tags_of
 from .values import GivenValues
 
 MOST_CARRIED = 200
 
 
-class ShapedFields(ComposeFields):
-    """Bound with ``data`` or started with ``initial``: which fields there are is decided by their values."""
+class ShapedFields(DevicesPart, ComposeFields):
+    """Which fields there are is decided by what is typed.
+
+    While it ``is_unfinished``, what the profile leaves no question about is filled in.
+    """
 
     def __init__(
-        self,
-        data: QueryDict | None = None,
-        files: Any = None,
-        *,
-        user: User,
-        initial: Mapping[str, Any] | None = None,
-        tags: Iterable[tuple[str, str]] = (),
+        self, data: QueryDict, files: Any = None, *, user: User, is_unfinished: bool = False
     ) -> None:
-        given = dict(initial or {})
-        data = data if data is None else with_kind(data)
-        self.locks = locks_of(given if data is None else data)
+        data = with_kind(data)
+        self.locks = locks_of(data)
         self.lock_problems: dict[str, str] = {}
-        if self.locks and data is not None:
-            self.lock_problems = self.locks.changed(data, files or ())
+        if self.locks:
+            self.lock_problems = {} if is_unfinished else self.locks.changed(data, files or ())
             data, files = self.locks.apply(data), files if "target" not in self.locks.parts else None
-        elif self.locks:
-            given = self.locks.initial(given)
-            tags = tags if self.locks.tags is None else self.locks.tags
-        super().__init__(data, files, initial=given, auto_id="id_%s", use_required_attribute=False)
-        self.user = user
-        self.tag_rows = tags_of(data) if data is not None else list(tags)
+        super().__init__(data, files, user=user, is_unfinished=is_unfinished)
+        self.tag_rows = tags_of(self.data)
         self.tag_errors: dict[int, str] = {}
-        self.devices = GivenDevices(user, self._raw("device_list"))
-        self.chosen_target = _target_type(self._raw("target_type"))
-        self.chosen_profile = self._profile()
+        self.chosen_target = _target_type(self.raw("target_type"))
         self.services: list[Service] = []
         self.command: Command | None = None
         self.json_problem = ""
         if not user.has_perm("tasks.prioritise_task"):
             del self.fields["priority"]
-        self.fields["profile"].widget.choices = CallableChoiceIterator(_profiles)
+        self.fields["profile"].widget.choices = CallableChoiceIterator(functools.cache(_profiles))
         self._shape_target()
-        if self.chosen_target == TargetType.DEVICE_AREA:
-            self.fields["device_location"].widget.attrs["list"] = "target-locations"
-        self._shape_groups()
         self._shape_command()
         self.values = GivenValues(self)
         if self.locks:
             show_locked(self, self.locks.fields)
 
-    def _raw(self, name: str) -> str:
-        value = self.data.get(name) if self.is_bound else self.initial.get(name)
-        return "" if value is None else str(value)
-
-    @cached_property
-    def source(self) -> Source:
-        """Where devices can be taken from besides typing."""
-        given = {name: self._raw(name) for name in FIELDS}
-        if isinstance(self.data, QueryDict):
-            given["from_came_to"] = "\n".join(self.data.getlist("from_came_to") or [given["from_came_to"]])
-        return Source(self.chosen_application, given, self.devices.kept, self.user)
-
-    @cached_property
-    def doubts(self) -> list[Doubt] | None:
-        """What in the list of devices may be a mistake."""
-        return doubts_of(self.chosen_application, self.devices.kept, self.chosen_profile, self.chosen_command)
+    def _like(self, data: QueryDict) -> Self:
+        if self.values.parsed:
+            data["values_text"] = self.raw("values_text")
+        return super()._like(data)
 
     @cached_property
     def known_kinds(self) -> list[KnownKind]:
@@ -104,20 +79,11 @@ class ShapedFields(ComposeFields):
     @property
     def location_words(self) -> str:
         """How many devices are where the target is, by the catalogue."""
-        where = str(self["device_location"].value() or "").strip()
-        if not where or self.source.facets is None or not self.source.facets.locations:
-            return ""
-        count = dict(self.source.facets.locations).get(where)
-        if count is None:
-            return (
-                ""
-                if self.source.facets.other_locations
-                else "No device in the catalogue is at exactly this location."
-            )
-        return f"{count:,} device{'s' if count != 1 else ''} in the catalogue are at this location."
+        return at_location(self.source.facets, self.raw("device_location").strip())
 
-    def _profile(self) -> Profile | None:
-        raw = self._raw("profile")
+    @cached_property
+    def chosen_profile(self) -> Profile | None:
+        raw = self.raw("profile")
         return (
             Profile.objects.defer("definition").filter(pk=raw).first()
             if raw.isdecimal() and len(raw) < 19
@@ -137,16 +103,15 @@ class ShapedFields(ComposeFields):
                 elif name != "device_list":
                     field.widget = _carried()
 
-    def _shape_groups(self) -> None:
-        """Where the application's groups are known, choosing takes the place of typing."""
-        if self.chosen_target not in (TargetType.GROUP_LIST, TargetType.GROUP_ID_LIST):
-            return
-        known = Group.objects.filter(application=self.chosen_application)
-        by_name = self.chosen_target == TargetType.GROUP_LIST
-        widget = self.fields[self._groups_field].widget
-        widget.suggestions = lambda: [
-            (each.name if by_name else each.group_id, each.name, each.size) for each in known[:500]
-        ]
+        if self.chosen_target == TargetType.DEVICE_AREA:
+            self.fields["device_location"].widget.attrs["list"] = "target-locations"
+        if self.chosen_target in (TargetType.GROUP_LIST, TargetType.GROUP_ID_LIST):
+            self.fields[self._groups_field].widget.known = lambda chosen: groups_of(
+                self.chosen_application,
+                self.chosen_target,
+                chosen,
+                self.raw("groups_like").replace("\0", "").strip(),
+            )
 
     @property
     def _groups_field(self) -> str:
@@ -156,35 +121,34 @@ class ShapedFields(ComposeFields):
         if self.chosen_profile is None:
             return
         self.services = [service for service in self.chosen_profile.schema.services if service.commands]
-        service = _named(self.services, "id", self._raw("service_id"))
+        service = _named(self.services, "id", self.raw("service_id"))
         self.fields["service_id"] = forms.ChoiceField(
             label="Service", choices=[(service.id, service.id) for service in self.services]
         )
         commands = service.commands if service else ()
-        self.command = _named(commands, "name", self._raw("method"))
+        self.command = _named(commands, "name", self.raw("method"))
         self.fields["method"] = forms.ChoiceField(
             label="Command", choices=[(command.name, command.name) for command in commands]
         )
-        if not self.is_bound and service and self.command:
-            self.initial = {**self.initial, "service_id": service.id, "method": self.command.name}
+        if self.is_unfinished and service and self.command:
+            self.data["service_id"], self.data["method"] = service.id, self.command.name
         if not self.is_free:
             self.fields["paras"].widget = _carried()
             self.fields |= parameters.fields_of(self.command) if self.command else {}
-        if self.chosen_target == TargetType.DEVICE_TYPE and not self.is_bound:
+        if self.chosen_target == TargetType.DEVICE_TYPE and self.is_unfinished:
             for name in TARGET_FIELDS[TargetType.DEVICE_TYPE]:
-                self.initial[name] = self._raw(name) or getattr(self.chosen_profile, name)
+                self.data[name] = self.raw(name) or getattr(self.chosen_profile, name)
 
     @property
     def is_free(self) -> bool:
         """The parameters are typed as JSON: there is no profile, or the operator likes it better."""
-        return self.chosen_profile is None or self._raw("as_json") in ("on", "True")
+        return self.chosen_profile is None or self.raw("as_json") in ("on", "True")
 
     # What the template asks
 
     @property
     def chosen_command(self) -> tuple[str, str]:
-        """Service and command as they stand."""
-        return self._raw("service_id"), self._raw("method")
+        return self.raw("service_id"), self.raw("method")
 
     @property
     def target_fields(self) -> list[forms.BoundField]:
@@ -213,13 +177,6 @@ class ShapedFields(ComposeFields):
         )
 
     @cached_property
-    def chosen_application(self) -> Application | None:
-        """The one that is named, or else the first."""
-        raw = self._raw("application")
-        named = Application.objects.filter(pk=raw).first() if raw.isdecimal() and len(raw) < 19 else None
-        return named or Application.objects.first()
-
-    @cached_property
     def _has_choice(self) -> bool:
         return len(Application.objects.values_list("pk")[:2]) > 1
 
@@ -235,30 +192,29 @@ class ShapedFields(ComposeFields):
     def has_more(self) -> bool:
         """Something of what is folded away is set, or wrong."""
         usual = {"timeout": "1440", "max_retransmit": "", "group_tag": "", "priority": "0"}
-        is_set = any(self._raw(name) not in (text, "") for name, text in usual.items())
-        is_wrong = self.is_bound and any(name in self.errors for name in (*usual, "callback"))
-        return is_set or is_wrong or bool(self.tag_rows) or not self._raw_callback
+        is_set = any(self.raw(name) not in (text, "") for name, text in usual.items())
+        is_wrong = any(name in self.errors for name in (*usual, "callback"))
+        return is_set or is_wrong or bool(self.tag_rows) or not self._has_callback
 
     @property
     def delivery_words(self) -> str:
-        timeout = self._raw("timeout")
+        timeout = self.raw("timeout")
         minutes = (
             f"{int(timeout):,} minutes"
             if timeout.isdecimal() and len(timeout) < 9
             else "a timeout of your own"
         )
-        return f"{minutes}, {'with' if self._raw_callback else 'without'} pushes"
+        return f"{minutes}, {'with' if self._has_callback else 'without'} pushes"
 
     @property
-    def _raw_callback(self) -> bool:
+    def _has_callback(self) -> bool:
         return bool(self["callback"].value())
 
     @property
     def carried_parameters(self) -> list[tuple[str, str]]:
         """What was typed for parameters that are not shown now: those of another command, or of free JSON."""
-        held = self.data if self.is_bound else self.initial
-        names = [name for name in held if name.startswith(parameters.PREFIX) and name not in self.fields]
-        return [(name, text) for name in names[:MOST_CARRIED] if (text := str(held.get(name) or ""))]
+        names = [name for name in self.data if name.startswith(parameters.PREFIX) and name not in self.fields]
+        return [(name, text) for name in names[:MOST_CARRIED] if (text := self.raw(name))]
 
     @property
     def numbered_tags(self) -> list[tuple[int, str, str, str]]:
@@ -281,14 +237,6 @@ def _profiles() -> list[tuple[Any, str]]:
         ("", nothing),
         *((pk, f"{kind} · {maker or maker_id} · {model}") for pk, kind, maker, maker_id, model in rows),
     ]
-
-
-def tags_of(data: QueryDict | Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The tag rows of a posted form, also the empty ones."""
-    if not isinstance(data, QueryDict):
-        return []
-    names, values = data.getlist("tag_name"), data.getlist("tag_value")
-    return [(name.strip(), value.strip()) for name, value in zip(names, values, strict=False)]
 
 
 def _carried() -> forms.Textarea:

@@ -1,72 +1,60 @@
-"""What the buttons of the devices part do: the form they are in is drawn again with other values."""
+"""What the buttons of the devices part do: the form they are in goes on with other devices."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
-from django.contrib.auth.models import User
 from django.http import QueryDict
 
-from tasks.models import Application, DeviceList, Profile
+from tasks.models import DeviceList
 from tasks.sets import Operation
 
 from . import doubtful
-from .given_devices import GivenDevices, kept_list
-from .source import FIELDS, IDS, Source
+from .devices_part import DevicesPart
+from .given_devices import kept_list
+from .source import FIELDS, IDS
+
+Form = TypeVar("Form", bound=DevicesPart)
 
 
-class DevicesForm(Protocol):
-    """A form with a devices part."""
-
-    user: User
-    devices: GivenDevices
-    chosen_profile: Profile | None
-
-    @property
-    def chosen_application(self) -> Application | None: ...
-    @property
-    def chosen_command(self) -> tuple[str, str]: ...
-    @property
-    def source(self) -> Source: ...
-    def read_devices(self) -> None: ...
-
-
-def pressed(form: DevicesForm, posted: QueryDict) -> dict[str, Any]:
-    """The values that change: by a button, or because ids were typed or a file was chosen."""
+def pressed(form: Form, button: QueryDict) -> Form:
+    """The form to go on with, after what was typed and chosen was read. ``button``: the post with the button's name."""
     devices = form.devices
-    if "forget_devices" in posted or "forget_values" in posted:
-        return {"device_list": "", "device_ids": "", "devices_from": IDS}
-    if "edit_devices" in posted and devices.kept:
-        return {"device_list": "", "device_ids": devices.kept.text, "devices_from": IDS}
-    if "undo_devices" in posted and devices.kept:
-        return _carrying(kept_list(form.user, str(devices.kept.before)) or devices.kept)
-    if (operation := posted.get("take", "")) in set(Operation):
+    if "forget_devices" in button or "forget_values" in button:
+        return form.again({"device_list": "", "device_ids": "", "devices_from": IDS})
+    if "edit_devices" in button and devices.kept:
+        text = {"device_list": "", "device_ids": devices.kept.text, "devices_from": IDS}
+        edited = form.again(text)
+        edited.devices.is_edited = True
+        return edited
+    if "undo_devices" in button and devices.kept:
+        return form.again(_carrying(kept_list(form.user, str(devices.kept.before)) or devices.kept))
+    form.read_others(only_good=button.get("drop_bad") == "others")
+    if (operation := button.get("take", "")) in set(Operation):
         taken = form.source.take(Operation(operation))
-        return _carrying(taken) | dict.fromkeys(FIELDS[1:], "") if taken else {}
-    if "drop_doubts" in posted and devices.kept and form.chosen_application:
-        keys = str(posted["drop_doubts"]).split()
+        return form.again(_carrying(taken) | dict.fromkeys(FIELDS[1:], "")) if taken else form
+    if "drop_doubts" in button and devices.kept and form.chosen_application:
+        keys = str(button["drop_doubts"]).split()
         left = doubtful.without(
             keys, form.chosen_application, devices.kept, form.chosen_profile, form.chosen_command, form.user
         )
-        return _carrying(left) if left else {"device_list": "", "device_ids": ""}
-    if "check_devices" in posted:
+        return form.again(_carrying(left) if left else {"device_list": "", "device_ids": ""})
+    form.read_devices()
+    if "drop_bad" in button and button["drop_bad"] != "others":
+        devices.accept_good()
+        form.carry_devices()
+    if "check_devices" in button:
         doubtful.doubts_of(
             form.chosen_application, devices.kept, form.chosen_profile, form.chosen_command, is_asked=True
         )
-    form.read_devices()
-    if "drop_bad" in posted:
-        devices.accept_good()
-    if devices.kept is not None:
-        return _carrying(devices.kept)
-    if devices.parsed is not None and devices.parsed.text:
-        return {"device_list": "", "device_ids": devices.parsed.text}
-    return {}
+    return form
 
 
-def take_offered(form: DevicesForm, posted: QueryDict) -> None:
+def take_offered(form: DevicesPart) -> None:
     """What is chosen elsewhere and shown with its number is taken with the form, when nothing else was given."""
-    if form.devices.kept is None and not posted.get("device_ids", "").strip() and form.source.offer:
+    if form.devices.kept is None and not form.raw("device_ids").strip() and form.source.offer:
         form.devices.kept = form.source.take(Operation.INSTEAD)
+        form.carry_devices()
 
 
 def _carrying(kept: DeviceList) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tasks.lifecycle import value_rows
 from tasks.models import Application, DeviceList, Profile, ValueTable
 from tasks.sets import Operation
 
-from .source import step
+from .operations import step
 
 SHOWN = 200
 MOST_UNASKED = 100_000

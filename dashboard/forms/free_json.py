@@ -57,6 +57,12 @@ def typed(command: Command, paras: Mapping[str, Any]) -> dict[str, str]:
     return texts
 
 
+def text_for(parameter: Parameter, value: Any) -> str | None:
+    """What to type into its field for this value; None when reading that again would give another."""
+    text = as_typed(value)
+    return text if _survives(parameter, value, text) and not values.check(parameter, value) else None
+
+
 def as_typed(value: Any) -> str:
     """The text of a field for a JSON value."""
     if isinstance(value, bool):

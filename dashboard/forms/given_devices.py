@@ -16,7 +16,12 @@ BadLine = tuple[int, str, str]
 
 
 class GivenDevices:
-    """``kept`` is the list the form carries by its id; ``parsed`` what was pasted or uploaded with this post."""
+    """``kept`` is the list the form carries by its id; ``parsed`` what was pasted or uploaded with this post.
+
+    What ``is_edited`` stands in its field, to be read with the next post.
+    """
+
+    is_edited = False
 
     def __init__(self, user: User, key: str) -> None:
         self.user = user

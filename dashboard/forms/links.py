@@ -17,7 +17,9 @@ from .given_devices import GivenDevices
 from .parameters import PREFIX
 from .typed import KEPT, initial_of
 
-CARRIED = KEPT - {"device_list", "copied_from", "template_version", "edits", "values_text"}
+CARRIED = KEPT - {
+    "device_list", "copied_from", "template_version", "edits", "values_text", "from_ids", "from_pasted",
+}  # fmt: skip
 """Names of fields that an address may fill in; besides them ``para:NAME``, ``template``, ``repeat`` and ``draft``."""
 
 MOST_IDS, LONGEST = 100, 6000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -11,16 +10,14 @@ from django.http import QueryDict
 from django.utils.functional import cached_property
 
 from tasks.lists import NotSaved, create, replace
-from tasks.models import Application, NamedList, Profile
+from tasks.models import Application, NamedList
 
 from .compose_fields import ComposeFields
-from .doubtful import Doubt, doubts_of
-from .given_devices import GivenDevices, read_posted
-from .source import FIELDS, Source
+from .devices_part import DevicesPart
 
 
-class ListForm(forms.Form):
-    """For a new list, or for the next version of ``named``; started with ``initial`` it shows what was typed."""
+class ListForm(DevicesPart):
+    """For a new list, or for the next version of ``named``."""
 
     application = forms.ModelChoiceField(Application.objects.all(), empty_label=None)
     name = forms.CharField(max_length=1000, help_text="How others find it, such as “Valves, north hall”.")
@@ -28,32 +25,25 @@ class ListForm(forms.Form):
     device_ids = ComposeFields.base_fields["device_ids"]
     device_file = ComposeFields.base_fields["device_file"]
 
-    chosen_profile: Profile | None = None
-    chosen_command = ("", "")
-
     def __init__(
         self,
-        data: QueryDict | None = None,
+        data: QueryDict,
         files: Any = None,
         *,
         user: User,
-        initial: Mapping[str, Any] | None = None,
         named: NamedList | None = None,
+        is_unfinished: bool = False,
     ) -> None:
-        super().__init__(
-            data, files, initial=dict(initial or {}), auto_id="id_%s", use_required_attribute=False
-        )
-        self.user, self.named = user, named
+        super().__init__(data, files, user=user, is_unfinished=is_unfinished)
+        self.named = named
         if named:
             del self.fields["application"], self.fields["name"]
         elif self.has_one_application:
             self.fields["application"].widget = forms.HiddenInput()
-            self.initial["application"] = Application.objects.get().pk
-        self.devices = GivenDevices(user, self._raw("device_list"))
+            self.data["application"] = str(Application.objects.get().pk)
 
-    def _raw(self, name: str) -> str:
-        value = self.data.get(name) if self.is_bound else self.initial.get(name)
-        return "" if value is None else str(value)
+    def _like(self, data: QueryDict) -> ListForm:
+        return ListForm(data, user=self.user, named=self.named, is_unfinished=True)
 
     @cached_property
     def has_one_application(self) -> bool:
@@ -61,26 +51,7 @@ class ListForm(forms.Form):
 
     @cached_property
     def chosen_application(self) -> Application | None:
-        if self.named:
-            return self.named.application
-        raw = self._raw("application")
-        named = Application.objects.filter(pk=raw).first() if raw.isdecimal() and len(raw) < 19 else None
-        return named or Application.objects.first()
-
-    @cached_property
-    def source(self) -> Source:
-        given = {name: self._raw(name) for name in FIELDS}
-        if isinstance(self.data, QueryDict):
-            given["from_came_to"] = "\n".join(self.data.getlist("from_came_to") or [given["from_came_to"]])
-        return Source(self.chosen_application, given, self.devices.kept, self.user)
-
-    @cached_property
-    def doubts(self) -> list[Doubt] | None:
-        return doubts_of(self.chosen_application, self.devices.kept, None, self.chosen_command)
-
-    def read_devices(self) -> None:
-        if self.devices.parsed is None:
-            read_posted(self.devices, self.data, self.files)
+        return self.named.application if self.named else super().chosen_application
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -65,21 +65,6 @@ class Locks:
                 fixed.pop(name, None)
         return fixed
 
-    def initial(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The same for what a form starts with."""
-        fixed: dict[str, Any] = {name: "\n".join(self.version.values.get(name, ())) for name in self.fields}
-        if "callback" in fixed:
-            fixed["callback"] = bool(fixed["callback"])
-        return {**values, **fixed}
-
-    @property
-    def tags(self) -> list[tuple[str, str]] | None:
-        """The rows of tags, where they are locked."""
-        if "tags" not in self.parts:
-            return None
-        names, values = (self.version.values.get(name, []) for name in ("tag_name", "tag_value"))
-        return list(zip(names, values, strict=False))
-
     def _differs(self, name: str, posted: QueryDict) -> bool:
         if name not in posted and name != "callback":
             return False

@@ -1,4 +1,4 @@
-"""Devices that can be taken from elsewhere: a saved list, a filter over the catalogue, what came of a task."""
+"""Devices that can be taken: pasted, or of a saved list, a filter over the catalogue, what came of a task."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ class Offer:
     read: Callable[[], str]
     marks: Mapping[str, Any] = field(default_factory=dict)
     kept: DeviceList | None = None
+
+
+def of_pasted(kept: DeviceList) -> Offer | None:
+    """What was pasted or uploaded, without what cannot be used."""
+    if not kept.is_usable:
+        return None
+    read = DeviceList.objects.get
+    return Offer(kept.source or "what was pasted", kept.count, lambda: read(pk=kept.pk).text, kept=kept)
 
 
 def of_list(found: NamedList) -> Offer:

@@ -8,7 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.forms import BoundField
 
+from dashboard.forms import free_json
+from dashboard.forms.compose_shape import ShapedFields
+from dashboard.forms.parameters import PREFIX
 from dashboard.forms.repeat import parameters_of
 from dashboard.request_text import paras_of
 from tasks.models import Profile, Task
@@ -51,6 +55,38 @@ def last_of(sent: list[Recent], service_id: str, method: str) -> Recent | None:
     """What was last sent with this command, if it had parameters."""
     same = (each for each in sent if (each.service_id, each.method) == (service_id, method) and each.paras)
     return next(same, None)
+
+
+def _last_values(sent: list[Recent], form: ShapedFields) -> dict[str, str]:
+    """Parameter -> what was last sent for it with the form's command, as it is typed."""
+    texts: dict[str, str] = {}
+    known = {each.name: each for each in form.command.parameters} if form.command else {}
+    for each in sent:
+        if (each.service_id, each.method) == form.chosen_command:
+            for name in each.paras.keys() & known.keys() - texts.keys():
+                text = free_json.text_for(known[name], each.paras[name])
+                if text is not None:
+                    texts[name] = text
+    return texts
+
+
+def offered(sent: list[Recent], form: ShapedFields) -> list[tuple[BoundField, str, str]]:
+    """Each parameter's field, its name, and the value to offer: the last one sent, where another or none is typed."""
+    texts = _last_values(sent, form)
+    locked = form.locks.fields if form.locks else ()
+    found = []
+    for field in form.parameter_fields:
+        name = field.name.removeprefix(PREFIX)
+        text = texts.get(name, "")
+        is_offered = field.name not in locked and text != form.raw(field.name)
+        found.append((field, name, text if is_offered else ""))
+    return found
+
+
+def last_value(user: User, form: ShapedFields, name: str) -> dict[str, str]:
+    """The field of this parameter with what was last sent for it; nothing when there is none."""
+    text = _last_values(sent_by(user), form).get(name)
+    return {} if text is None else {PREFIX + name: text}
 
 
 def values_of(user: User, task_id: str) -> dict[str, Any]:

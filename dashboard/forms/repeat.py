@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.http import QueryDict
 from django.utils import timezone
 
 from dashboard.forms import free_json
-from dashboard.forms.compose import ComposeForm
 from dashboard.forms.compose_fields import TARGET_FIELDS
 from dashboard.request_text import paras_of
 from tasks.models import Task
@@ -50,14 +48,3 @@ def parameters_of(command: Command | None, paras: dict[str, Any]) -> dict[str, A
         return dict(free_json.typed(command, paras)) if command else {}
     except free_json.Unshowable:
         return {"as_json": "on"}
-
-
-def posted(form: ComposeForm) -> QueryDict:
-    """What a browser would post of a form that is shown and not touched."""
-    data = QueryDict(mutable=True)
-    for name, value in form.initial.items():
-        if value is not None and value is not False:
-            data[name] = "on" if value is True else str(value)
-    data.setlist("tag_name", [name for name, _ in form.tag_rows])
-    data.setlist("tag_value", [value for _, value in form.tag_rows])
-    return data

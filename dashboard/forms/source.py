@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from django import forms
@@ -10,12 +11,12 @@ from django.contrib.auth.models import User
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
 
-from tasks import fleet, lists, sets
-from tasks.lifecycle import NotOffered
+from tasks import fleet, lists
 from tasks.models import Application, DeviceList, NamedList, Task
-from tasks.sets import Operation, TooMany
+from tasks.sets import Operation
 
-from . import offers
+from . import offers, operations
+from .given_devices import GivenDevices
 
 IDS, LIST, CATALOGUE, TASK = "ids", "list", "catalogue", "task"
 TABS = ((IDS, "Paste or file"), (LIST, "Saved list"), (CATALOGUE, "Catalogue"), (TASK, "Another task"))
@@ -25,10 +26,20 @@ OF_CHOICE = {
 }  # fmt: skip
 """Field -> what it says of a ``fleet.Choice``; ``from_kind`` says three things at once."""
 
-FIELDS = ("devices_from", "from_column", "from_list", *OF_CHOICE, "from_kind", "from_task", "from_came_to")
+OF_TAB: dict[str, tuple[str, ...]] = {
+    IDS: ("from_column", "from_ids", "from_pasted"),
+    LIST: ("from_list",),
+    CATALOGUE: (*OF_CHOICE, "from_kind"),
+    TASK: ("from_task", "from_came_to"),
+}
+FIELDS = ("devices_from", *chain.from_iterable(OF_TAB.values()))
 """Names in the form. What is chosen by them is kept with a draft, but is no part of a request."""
 
+LONGEST = {"from_ids": 5_000_000}
+"""Characters that are taken of a field; of others 4,000."""
+
 MISSING = {
+    IDS: "Paste ids or choose a file.",
     LIST: "Choose a list.",
     CATALOGUE: "Say which devices.",
     TASK: "Name a task, and which of its devices.",
@@ -40,8 +51,18 @@ MOST_LISTS, RECENT_TASKS = 500, 20
 class Source(forms.Form):
     """Shows what was chosen so far; ``offer`` is what it comes to, ``problem`` why it could not be taken."""
 
+    tabs = TABS
+
     from_column = forms.CharField(
         label="Column", help_text="Heading or number. Empty: deviceId, or the first one."
+    )
+    from_ids = forms.CharField(
+        label="Device ids",
+        widget=forms.Textarea(attrs={"rows": 5, "class": "code", "spellcheck": "false", "wrap": "off"}),
+        help_text="One a line, or separated by blanks, commas or semicolons.",
+    )
+    from_file = forms.FileField(
+        label="or a file", widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"})
     )
     from_list = forms.ChoiceField(label="List")
     from_text = forms.CharField(label="Id or name", help_text="How an id, a serial number or a name begins.")
@@ -60,27 +81,48 @@ class Source(forms.Form):
         self, application: Application | None, given: Mapping[str, Any], kept: DeviceList | None, user: User
     ) -> None:
         self.application, self.kept, self.user = application, kept, user
-        self.given = {name: str(given.get(name) or "").replace("\0", "")[:4000].strip() for name in FIELDS}
+        self.given = {
+            name: str(given.get(name) or "").replace("\0", "")[: LONGEST.get(name, 4000)].strip()
+            for name in FIELDS
+        }
+        self.pasted = GivenDevices(user, self.given["from_pasted"])
         self.problem = ""
         super().__init__(initial=self.given, use_required_attribute=False)
         for each in self.fields.values():
             each.required = True  # none is: nothing says "optional" about all of them
         self._fill()
 
-    @property
-    def tab(self) -> str:
-        """Where devices are taken from. To a list that is there already typed ids are not added."""
-        asked = self.given["devices_from"]
-        tabs = [name for name, _ in self.tabs]
-        return asked if asked in tabs else tabs[0]
+    def read(self, file: Any = None, *, only_good: bool = False) -> None:
+        """Take what was pasted or uploaded to be added to the list at hand, or taken away from it."""
+        self.pasted.read(self.given["from_ids"], file, self.given["from_column"])
+        if only_good:
+            self.pasted.accept_good()
+        kept, parsed = self.pasted.kept, self.pasted.parsed
+        text = "" if kept else (parsed and parsed.text) or self.given["from_ids"]
+        self.given |= {"from_pasted": str(kept.pk) if kept else "", "from_ids": text}
+        self.initial = self.given
 
     @property
-    def tabs(self) -> Sequence[tuple[str, str]]:
-        return TABS[1:] if self.kept else TABS
+    def tab(self) -> str:
+        """Where devices are taken from."""
+        asked = self.given["devices_from"]
+        return asked if asked in OF_TAB else IDS
+
+    @property
+    def carried(self) -> list[tuple[str, str]]:
+        """What was chosen on the tabs that are not shown."""
+        return [
+            (name, line)
+            for tab, names in OF_TAB.items()
+            if tab != self.tab
+            for name in names
+            for line in (self.given[name].splitlines() if name == "from_came_to" else [self.given[name]])
+            if line
+        ]
 
     @property
     def missing(self) -> str:
-        return self.problem or MISSING.get(self.tab, "")
+        return self.problem or MISSING[self.tab]
 
     def _fill(self) -> None:
         if self.tab == LIST:
@@ -153,6 +195,8 @@ class Source(forms.Form):
         """What is chosen so far; None while nothing is."""
         if self.application is None:
             return None
+        if self.tab == IDS:
+            return offers.of_pasted(self.pasted.kept) if self.pasted.kept else None
         if self.tab == LIST:
             found = next((each for each in self.saved_lists if str(each.pk) == self.given["from_list"]), None)
             return offers.of_list(found) if found else None
@@ -167,87 +211,27 @@ class Source(forms.Form):
     @property
     def query(self) -> str:
         """The filter as an address asks for it."""
-        names = (*OF_CHOICE, "from_kind")
-        return urlencode(
-            {"devices_from": CATALOGUE} | {name: self.given[name] for name in names if self.given[name]}
-        )
+        given = {name: self.given[name] for name in OF_TAB[CATALOGUE] if self.given[name]}
+        return urlencode({"devices_from": CATALOGUE} | given)
 
     @cached_property
-    def results(self) -> list[tuple[str, int, str]]:
-        """Operation, how many devices it would give, and the words of its button."""
-        if self.offer is None or not self.offer.count:
+    def results(self) -> list[tuple[Operation, int, str]]:
+        """What may be done with the offer and the list at hand: how many devices it gives, and the button's words."""
+        if self.kept is None or self.offer is None or not self.offer.count:
             return []
-        if self.kept is None:
-            return [(Operation.INSTEAD, self.offer.count, "Use these")]
         try:
-            counted = sets.numbers(self.kept.text, self.offer.read())
-        except (NotOffered, TooMany) as refusal:
+            return operations.counted(self.kept, self.offer)
+        except operations.Refused as refusal:
             self.problem = str(refusal)
             return []
-        offered = KEEP_VALUES if lists.has_values(self.kept) else WORDS
-        return [
-            (operation, counted[operation], words)
-            for operation, words in WORDS.items()
-            if operation in offered
-        ]
 
     def take(self, operation: Operation) -> DeviceList | None:
         """The list that the operation gives, made of what is at hand; None with a ``problem`` when it cannot be."""
         if self.offer is None:
-            self.problem = MISSING.get(self.tab, "Choose devices first.")
+            self.problem = MISSING[self.tab]
             return None
-        if self.offer.kept is not None and (self.kept is None or operation == Operation.INSTEAD):
-            return self.offer.kept
         try:
-            ids = sets.combine(operation, self.kept.text if self.kept else "", self.offer.read())
-        except (NotOffered, TooMany) as refusal:
+            return operations.carried_out(operation, self.kept, self.offer, self.user)
+        except operations.Refused as refusal:
             self.problem = str(refusal)
             return None
-        if not ids:
-            self.problem = "No device would be left." if self.kept else "There is no such device now."
-            return None
-        if self.kept is None or operation == Operation.INSTEAD:
-            before = self.kept.pk if self.kept else None
-            return made(ids, self.user, source=self.offer.words[:300], before=before, **self.offer.marks)
-        words = STEPS[operation].format(words=self.offer.words)
-        return step(self.kept, ids, self.user, words, is_part=operation in PARTS)
-
-
-WORDS: dict[Operation, str] = {
-    Operation.ADD: "Add them",
-    Operation.WITHOUT: "Take them away",
-    Operation.BOTH: "Keep only those in both",
-    Operation.OTHERS: "Only them, without those above",
-    Operation.INSTEAD: "Use them instead",
-}
-
-STEPS: dict[Operation, str] = {
-    Operation.ADD: "with {words}",
-    Operation.WITHOUT: "without {words}",
-    Operation.BOTH: "only those also in {words}",
-    Operation.OTHERS: "taken away from {words}",
-}
-
-PARTS = frozenset({Operation.WITHOUT, Operation.BOTH})
-"""What leaves some of the devices at hand, and no others."""
-
-
-KEEP_VALUES = PARTS | {Operation.INSTEAD}
-"""What is offered for devices that have values of their own: others than those at hand would have none."""
-
-
-def made(ids: str, author: User, **columns: Any) -> DeviceList:
-    """A list of these ids, one a line, as the form carries it."""
-    kept = DeviceList.of_text(author, ids, **columns)
-    kept.save()
-    return kept
-
-
-def step(kept: DeviceList, ids: str, author: User, words: str, *, is_part: bool) -> DeviceList:
-    """What is made of a list, with the way back. A part of a rerun's devices is its rerun, and keeps its values."""
-    names = ("rerun_of", "rerun_outcomes", "rerun_filter")
-    lineage = {name: getattr(kept, name) for name in names} if is_part else {}
-    stepped = made(ids, author, source=kept.source, before=kept.pk, step=words[:300], **lineage)
-    if is_part:
-        lists.keep_values(kept, stepped)
-    return stepped

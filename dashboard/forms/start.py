@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,27 +13,24 @@ from django.http import QueryDict
 from tasks.models import Application, DeviceList, Draft, NamedList, Task, Template
 from tasks.targets import TargetType
 
-from .compose_shape import tags_of
 from .links import linked
 from .recent import only_profile
 from .repeat import values_of
-from .typed import as_posted, initial_of
+from .typed import as_posted, initial_of, posted, tags_of
 
 
 @dataclass(frozen=True)
 class Start:
-    """Field -> value, rows of tags, and the draft they come from."""
+    """What is typed already, and the draft it comes from."""
 
-    values: dict[str, Any]
-    tags: list[tuple[str, str]] = field(default_factory=list)
+    data: QueryDict
     draft: Draft | None = None
 
 
 def start(asked: QueryDict, user: User) -> Start:
     """What ``asked``, the query of an address, says to start with."""
     if draft := _draft(asked.get("draft", ""), user):
-        posted = as_posted(draft.values)
-        return Start(initial_of(posted), tags_of(posted), draft)
+        return Start(as_posted(draft.values), draft)
     values, tags = _defaults(user), []
     if task := _named(Task.objects.select_related("profile"), asked.get("repeat", "")):
         values |= values_of(task) | {"copied_from": task.pk}
@@ -42,9 +39,9 @@ def start(asked: QueryDict, user: User) -> Start:
             values["device_list"] = _device_list_of(task, user).pk
     elif template := _named(Template.objects.usable(), asked.get("template", "")):
         version = template.newest
-        posted = as_posted(version.values)
-        values |= initial_of(posted)
-        tags = tags_of(posted)
+        saved = as_posted(version.values)
+        values |= initial_of(saved)
+        tags = tags_of(saved)
         if "edit" in asked and user.has_perm("tasks.write_template"):
             values["edits"] = template.pk
         else:
@@ -55,7 +52,7 @@ def start(asked: QueryDict, user: User) -> Start:
     more, more_tags = linked(asked)
     if "callback" not in asked:
         del more["callback"]
-    return Start(values | more, more_tags or tags)
+    return Start(posted(values | more, more_tags or tags))
 
 
 def _defaults(user: User) -> dict[str, Any]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.http import QueryDict
 
 from tasks.models import Application, DeviceList, Profile, Template, TemplateVersion, ValueTable
 from tasks.models.template import NAME_MAX
@@ -93,11 +92,7 @@ class TemplateForm(forms.Form):
         self.composed.is_valid()
         is_list = self.composed.chosen_target == TargetType.DEVICE_LIST
         self.devices = self.composed.devices.kept if is_list and self.composed.devices.count else None
-        self.values = {
-            name: each
-            for name, each in kept(cast(QueryDict, self.composed.data)).items()
-            if name not in DROPPED
-        }
+        self.values = {name: each for name, each in kept(self.composed.data).items() if name not in DROPPED}
         self.parts = parts_of(self.values, self.devices, self.composed)
         self.locked = self._locked(data)
         self.lock_problems: dict[str, str] = {}

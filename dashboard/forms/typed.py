@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.http import QueryDict
@@ -54,3 +54,21 @@ def initial_of(posted: QueryDict) -> dict[str, Any]:
         if name in KEPT or name.startswith(PREFIX)
     }
     return values | {"callback": "callback" in posted}
+
+
+def posted(values: Mapping[str, Any], tags: Iterable[tuple[str, str]] = ()) -> QueryDict:
+    """What a browser would post of a form that begins with these values and is not touched."""
+    data = QueryDict(mutable=True)
+    for name, value in values.items():
+        if value is not None and value is not False:
+            data[name] = "on" if value is True else str(value)
+    rows = list(tags)
+    data.setlist("tag_name", [name for name, _ in rows])
+    data.setlist("tag_value", [value for _, value in rows])
+    return data
+
+
+def tags_of(data: QueryDict) -> list[tuple[str, str]]:
+    """The rows of tags, also the empty ones."""
+    names, values = data.getlist("tag_name"), data.getlist("tag_value")
+    return [(name.strip(), value.strip()) for name, value in zip(names, values, strict=False)]

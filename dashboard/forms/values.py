@@ -44,7 +44,7 @@ def fields() -> dict[str, forms.Field]:
 class GivenValues:
     """``kept`` belongs to the list of devices that the form carries; ``parsed`` is what could not be kept.
 
-    ``typed`` is the text of a short table, also of an uploaded one: what the operator goes on to correct.
+    The text of a short table, also of an uploaded one, goes back into its field to be corrected.
     """
 
     def __init__(self, form: ShapedFields) -> None:
@@ -52,7 +52,6 @@ class GivenValues:
         self.parsed: Table | None = None
         self.before: ValueTable | None = None  # what the page showed that was posted
         self.kept = _table_of(form.devices.kept)
-        self.typed = ""
         self._is_read = False
         form.fields |= fields()
         self._take_fields()
@@ -68,18 +67,19 @@ class GivenValues:
         try:
             if file:
                 source, text = file.name or "", _decoded(file)
-            elif not text.strip() and self.kept and kept:
-                source, text = kept.source, self.kept.text
+            elif again and self.kept and not text.strip():
+                source, text = kept.source if kept else "", self.kept.text
             table = values.read(text, self.form.command)
         except textfile.Unreadable as error:
             table = Table(problem=f"{source or 'The table'}: {error}")
         table.problem = table.problem or self._locked(table.columns)
-        self.typed = text if text.count("\n") <= LONG else ""
         if table.problem or table.bad_count:
             self.parsed = table
-            return
-        self._keep(table, source, text)
-        self._take_fields()
+        else:
+            self._keep(table, source, text)
+            text = ""
+            self._take_fields()
+        self.form.data["values_text"] = text if text.count("\n") <= LONG else ""
 
     def _keep(self, table: Table, source: str, text: str) -> None:
         ids = [device for each in table.sets for device in each.devices]

@@ -9,13 +9,13 @@ from typing import Any
 from django import template
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dashboard import words
 from tasks.lifecycle.lineage import words_of
 from tasks.lifecycle.words import remedy as remedy_of
-from tasks.models import Task
+from tasks.models import Group, Task
 from tasks.states import MEANING, State
 
 register = template.Library()
@@ -161,3 +161,38 @@ def access(method: str) -> str:
 def danger_of(dangers: dict[tuple[str, str], Any], service_id: str, method: str) -> Any:
     """The mark of a command; None when it has none."""
     return dangers.get((service_id, method))
+
+
+@register.filter
+def options(groups: list[tuple[str | None, list[dict[str, Any]], int]]) -> SafeString:
+    """A select's options: there may be hundreds, and a template takes ten times as long for each."""
+    return format_html_join("\n", "{}", ((_group(label, each),) for label, each, _ in groups))
+
+
+def _group(label: str | None, options: list[dict[str, Any]]) -> SafeString:
+    inner = format_html_join("\n", "{}", ((_option(each),) for each in options))
+    return format_html('<optgroup label="{}">{}</optgroup>', label, inner) if label else inner
+
+
+def _option(option: dict[str, Any]) -> SafeString:
+    chosen = '<option value="{}" selected>{}</option>'
+    plain = '<option value="{}">{}</option>'
+    return format_html(chosen if option["selected"] else plain, option["value"], option["label"])
+
+
+@register.filter
+def ticks(rows: list[tuple[str, Group, bool]], name: str) -> SafeString:
+    """A checkbox of this name for each group: value, group, whether it is ticked. There may be hundreds, too."""
+    return format_html_join("\n", "{}", ((_tick(name, *row),) for row in rows))
+
+
+def _tick(name: str, value: str, group: Group, is_chosen: bool) -> SafeString:  # noqa: FBT001
+    chosen = '<input type="checkbox" name="{}" value="{}" checked>'
+    plain = '<input type="checkbox" name="{}" value="{}">'
+    return format_html(
+        '<label class="choice">{} {} <span class="quiet">{} device{}</span></label>',
+        format_html(chosen if is_chosen else plain, name, value),
+        group.name,
+        f"{group.size:,}",
+        "" if group.size == 1 else "s",
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import permission_required
@@ -15,12 +14,9 @@ from django_htmx.http import replace_url
 from dashboard.export import csv_of
 from dashboard.forms import free_json, recent
 from dashboard.forms.compose import ComposeForm
-from dashboard.forms.compose_shape import tags_of
 from dashboard.forms.device_buttons import pressed, take_offered
-from dashboard.forms.known_targets import with_kind
-from dashboard.forms.repeat import posted
 from dashboard.forms.start import start
-from dashboard.forms.typed import initial_of
+from dashboard.forms.typed import tags_of
 from dashboard.http import HttpRequest, page
 from dashboard.previews import preview_of
 from dashboard.saving import Saved, keep, of_draft
@@ -30,6 +26,7 @@ from tasks.targets import TargetType
 PARTS = {
     "where-part": ("_where-part.html",),
     "devices": ("_where-part.html",),
+    "known-groups": ("_where-part.html",),
     "what-part": ("_what-part.html",),
     "command-part": ("_command-part.html",),
     "tags-part": ("_tags-part.html",),
@@ -47,12 +44,12 @@ def compose(request: HttpRequest) -> HttpResponse:
         return page(request, "compose_empty", {})
     if request.method == "GET":
         begun = start(request.GET, request.user)
-        form = ComposeForm(user=request.user, initial=begun.values, tags=begun.tags)
+        form = ComposeForm(begun.data, user=request.user, is_unfinished=True)
         return show(request, form, of_draft(begun.draft, request.user) if begun.draft else Saved())
     if "review" in request.POST or "as_template" in request.POST:
         return _review(request)
     form = _redrawn(request)
-    saved = keep(request.POST, request.user, posted(form))
+    saved = keep(request.POST, request.user, form.data)
     return replace_url(show(request, form, saved), reverse("compose", query={"draft": saved.key}))
 
 
@@ -79,9 +76,11 @@ def show(
     if asked in ("what-part", "command-part") and form.chosen_target == TargetType.DEVICE_LIST:
         parts = (*parts, "_doubts.html")  # which devices know the command
     context = {"form": form, "saved": saved or Saved(), "parts": parts} | preview_of(form)
-    if asked not in ("where-part", "devices", "tags-part") or "_what-part.html" in parts:
+    is_asked_where = "_where-part.html" in PARTS.get(asked or "", ())
+    if not (is_asked_where or asked == "tags-part") or "_what-part.html" in parts:
         sent = recent.sent_by(request.user)
         context |= {"recent": sent[: recent.OFFERED], "last": recent.last_of(sent, *form.chosen_command)}
+        context["parameters"] = recent.offered(sent, form)
     if parts:
         return page(request, "compose_parts", context)
     if request.method == "GET":
@@ -91,53 +90,47 @@ def show(
 
 def _redrawn(request: HttpRequest) -> ComposeForm:
     """The form for what is posted, without errors except at the devices, which are read now."""
-    rows = tags_of(request.POST)
-    if "add_tag" in request.POST:
-        rows.append(("", ""))
-    elif (number := request.POST.get("remove_tag", "")) in map(str, range(len(rows))):
-        del rows[int(number)]
-    values = initial_of(with_kind(request.POST))
-    reading = ComposeForm(request.POST, request.FILES, user=request.user)
-    if reading.chosen_target == TargetType.DEVICE_LIST:
-        values |= pressed(reading, request.POST)
-        if reading.values.parsed:
-            values["values_text"] = reading.values.typed or values.get("values_text", "")
-        elif reading.values.kept:
-            values["values_text"] = ""
-    problem = ""
+    typed = request.POST.copy()
+    _change_tags(typed)
+    form = ComposeForm(typed, request.FILES, user=request.user, is_unfinished=True)
+    if form.chosen_target == TargetType.DEVICE_LIST:
+        before = form.values.kept
+        form = pressed(form, request.POST)
+        form.values.before = before
     if "recent" in request.POST:
-        values |= recent.values_of(request.user, request.POST["recent"])
-    elif reading.command and "to_json" in request.POST:
-        text = free_json.text_of(reading.command, request.POST)
-        values |= {"as_json": "on", "paras": text or values.get("paras", "")}
-    elif reading.command and "to_fields" in request.POST:
+        return form.again(recent.values_of(request.user, request.POST["recent"]))
+    if "last" in request.POST:
+        return form.again(recent.last_value(request.user, form, request.POST["last"]))
+    if form.command and "to_json" in request.POST:
+        text = free_json.text_of(form.command, form.data)
+        return form.again({"as_json": "on", "paras": text or form.raw("paras")})
+    if form.command and "to_fields" in request.POST:
         try:
-            values |= free_json.fields_of(reading.command, values.get("paras", "")) | {"as_json": ""}
+            return form.again(free_json.fields_of(form.command, form.raw("paras")) | {"as_json": ""})
         except free_json.Unshowable as refusal:
-            problem = f"Fields cannot hold this: {refusal}."
-    form = ComposeForm(user=request.user, initial=values, tags=rows)
-    form.devices.parsed = reading.devices.parsed
-    form.values.parsed, form.values.before = reading.values.parsed, reading.values.kept
-    form.source.problem = reading.source.problem
-    form.json_problem = problem
+            form.json_problem = f"Fields cannot hold this: {refusal}."
     return form
+
+
+def _change_tags(typed: QueryDict) -> None:
+    rows = tags_of(typed)
+    if "add_tag" in typed:
+        rows.append(("", ""))
+    elif (number := typed.get("remove_tag", "")) in map(str, range(len(rows))):
+        del rows[int(number)]
+    typed.setlist("tag_name", [name for name, _ in rows])
+    typed.setlist("tag_value", [value for _, value in rows])
 
 
 def _review(request: HttpRequest) -> HttpResponse:
     """Check and save what is typed; then to the page that sends it, or to the one that makes a template of it."""
     form = ComposeForm(request.POST, request.FILES, user=request.user)
     if form.chosen_target == TargetType.DEVICE_LIST:
-        take_offered(form, request.POST)
+        take_offered(form)
     is_good = form.is_valid()
-    values = cast(QueryDict, form.data).copy()
-    if form.devices.kept and form.chosen_target == TargetType.DEVICE_LIST:
-        values["device_list"] = str(form.devices.kept.pk)
-        values.pop("device_ids", None)
-        if form.values.kept:
-            values.pop("values_text", None)
     if is_good and "review" in request.POST:
-        values["name"] = form.cleaned_data["name"]
-    saved = keep(request.POST, request.user, values)
+        form.data["name"] = form.cleaned_data["name"]
+    saved = keep(request.POST, request.user, form.data)
     if "as_template" in request.POST and not saved.overtaken:
         return redirect(reverse("template-save", query={"draft": saved.key}))
     if not is_good or saved.overtaken:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from dashboard.export import download
 from dashboard.forms.device_buttons import pressed, take_offered
 from dashboard.forms.lists import ListForm
 from dashboard.forms.source import FIELDS
+from dashboard.forms.typed import posted
 from dashboard.http import HttpRequest, page
 from dashboard.paging import number
 from tasks import lists as domain
@@ -135,39 +136,28 @@ def restore(request: HttpRequest, named_id: int) -> HttpResponse:
 def _edited(request: HttpRequest, named: NamedList | None) -> HttpResponse:
     status = 200
     if request.method == "GET":
-        form = ListForm(user=request.user, initial=_start(request, named), named=named)
+        form = ListForm(_start(request, named), user=request.user, named=named, is_unfinished=True)
     elif "save" in request.POST:
         form = ListForm(request.POST, request.FILES, user=request.user, named=named)
-        take_offered(form, request.POST)
+        take_offered(form)
         if form.is_valid() and (saved := form.save()):
             messages.success(request, f"Saved version {saved.version} of the list “{saved}”.")
             return redirect(saved)
         status = 422
     else:
-        form = _redrawn(request, named)
+        form = ListForm(request.POST, request.FILES, user=request.user, named=named, is_unfinished=True)
+        form = pressed(form, request.POST)
     here = reverse("list-change", args=[named.pk]) if named else reverse("list-new")
     return page(request, "list_edit", {"form": form, "named": named, "here": here}, status=status)
 
 
-def _start(request: HttpRequest, named: NamedList | None) -> dict[str, Any]:
+def _start(request: HttpRequest, named: NamedList | None) -> QueryDict:
     """What an address fills in: where devices come from, or a list of them; of a named list, what it has."""
     values: dict[str, Any] = {name: request.GET.get(name, "") for name in FIELDS}
     values |= {name: request.GET.get(name, "") for name in ("application", "name", "device_list")}
     if named and not values["device_list"]:
         values["device_list"] = named.newest.devices_id
-    return values
-
-
-def _redrawn(request: HttpRequest, named: NamedList | None) -> ListForm:
-    """The form for what is posted, without errors except at the devices, which are read now."""
-    reading = ListForm(request.POST, request.FILES, user=request.user, named=named)
-    values: dict[str, Any] = {name: request.POST[name] for name in request.POST}
-    values["from_came_to"] = "\n".join(request.POST.getlist("from_came_to"))
-    values |= pressed(reading, request.POST)
-    form = ListForm(user=request.user, initial=values, named=named)
-    form.devices.parsed = reading.devices.parsed
-    form.source.problem = reading.source.problem
-    return form
+    return posted(values)
 
 
 def _found(named_id: int) -> NamedList:

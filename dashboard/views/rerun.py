@@ -11,9 +11,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
-from dashboard.forms.compose import ComposeForm
-from dashboard.forms.repeat import posted, values_of
+from dashboard.forms.repeat import values_of
 from dashboard.forms.results import ResultFilter
+from dashboard.forms.typed import posted
 from dashboard.http import HttpRequest, page
 from dashboard.views.compose import compose_permission
 from tasks.lifecycle import NotOffered, Outcome, rerun
@@ -74,7 +74,7 @@ def _draft(found: Task, kept: DeviceList, request: HttpRequest) -> Draft:
         "template_version": found.template_id,
     }
     tags = [(name, value) for name, value in found.tags]
-    data = posted(ComposeForm(user=request.user, initial=values, tags=tags))
+    data = posted(values, tags)
     return Draft.objects.create(author=request.user, values={name: data.getlist(name) for name in data})
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from tasks.models import Application, Group
 
 MOST_GROUPS = 1000
@@ -26,13 +28,14 @@ class Facets:
     statuses: tuple[tuple[str, int], ...]
     locations: tuple[tuple[str, int], ...]
     other_locations: int
-    groups: tuple[Group, ...]
+    groups: QuerySet[Group]
+    """The first of them, read when they are asked for."""
 
 
 def facets(application: Application) -> Facets:
-    """What is known of the fleet as a whole: two queries, whatever its size."""
+    """What is known of the fleet as a whole: one query, and one for the groups, whatever its size."""
     census = getattr(application, "census", None)
-    groups = tuple(application.groups.all()[:MOST_GROUPS])
+    groups = application.groups.all()[:MOST_GROUPS]
     if census is None:
         return Facets(0, (), (), (), 0, groups)
     return Facets(

@@ -1,5 +1,6 @@
 """Composing in Chromium: the first visit counted, drafts of two tabs, JSON and back; and without JavaScript."""
 
+import functools
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from tasks.models import Application, Draft, Task
+from tasks.models import Application, Draft, Group, Task
 from tests.factories import make_template
 
 from .test_browser import fleet, swap  # noqa: F401
@@ -182,3 +183,49 @@ def test_drafts_json_and_a_template_without_javascript(
         template.newest,
     )
     assert Draft.objects.count() == 0
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_one_of_very_many_groups_is_found_with_and_without_javascript(
+    has_script: bool,
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    Group.objects.bulk_create(
+        Group(application=fleet, group_id=f"g-{n:05d}", name=f"大厅 {n:05d}", size=n) for n in range(10_000)
+    )
+    visit = visit_with(java_script_enabled=has_script)
+    visit.sign_in(operator)
+    visit.go("/compose/?target_type=GroupList&method=SET&para%3Aperiod=12")
+    page = visit.page
+    for text, name in (("7777", "大厅 07777"), ("0012", "大厅 00012")):
+        field = page.get_by_label("Find groups by name or id")
+        if has_script:
+            swap(page, functools.partial(field.fill, text))
+            field.press("Enter")  # sends nothing
+        else:
+            field.fill(text)
+            page.get_by_role("button", name="Find").click()
+        page.get_by_label(name).check()
+    page.get_by_role("button", name="Review and send…").last.click()
+    page.get_by_role("heading", name="Review").wait_for()
+    assert sorted(Draft.objects.get().values["group_names"]) == ["", "大厅 00012", "大厅 07777"]
+
+
+def test_ids_that_are_pasted_are_taken_away_from_a_list(
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    visit = visit_with()
+    visit.sign_in(operator)
+    page = visit.page
+    visit.go("/compose/?device_ids=a%20b%20c")
+    page.get_by_text("Add, take away or compare").click()
+    page.locator("#id_from_ids").fill("b\nx")
+    swap(page, lambda: page.locator("#id_from_ids").press("Tab"))
+    expect(page.locator(".operations")).to_contain_text("Take them away 2 devices")
+    swap(page, lambda: page.get_by_role("button", name="Take them away").click())
+    expect(page.locator(".devices")).to_contain_text("2 devices")
+    expect(page.locator(".devices")).to_contain_text("a, c")

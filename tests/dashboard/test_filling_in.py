@@ -101,6 +101,34 @@ def test_the_last_values_of_a_command_are_offered_to_whoever_sent_it(
     assert "As last time" not in words(browser_of("admin").post("/compose/", with_profile(typed, meter)))
 
 
+def test_the_last_value_of_each_parameter_is_offered_beside_it_and_taken_by_one_click(
+    desk: Client, browser_of: Callable[..., Client], typed: Typed, meter: Profile
+) -> None:
+    """The last one that was sent for it, by whichever task; not where it is what is typed already."""
+    sent(desk, with_profile(typed, meter, **{"para:count": "7", "para:ratio": "0.75", "para:mode": "ECO"}))
+    sent(desk, with_profile(typed, meter, **{"para:count": "10", "para:names": "a\nb"}))
+    page = desk.post("/compose/", with_profile(typed, meter, **{"para:count": "10", "para:text": "new"}))
+    offered = {name: last for _, name, last in page.context["parameters"] if last}
+    assert offered == {"ratio": "0.75", "mode": "ECO", "names": "a\nb"}
+    assert "Last: 0.75" in words(page)
+    for name, text in offered.items():
+        page = desk.post("/compose/", fields(page).posted | {"last": [name]})
+        assert fields(page).value(f"para:{name}") == text
+    assert fields(page).value("para:text") == "new"
+    assert "Last: " not in words(page)
+    assert "Last: " not in words(browser_of("admin").post("/compose/", with_profile(typed, meter)))
+
+
+def test_a_last_value_that_the_field_cannot_hold_is_not_offered(
+    desk: Client, typed: Typed, meter: Profile
+) -> None:
+    """The command had another profile then."""
+    sent(desk, typed(method="SET", paras='{"count": 99, "mode": "TURBO", "text": 5, "ratio": 1}'))
+    page = desk.post("/compose/", with_profile(typed, meter))
+    assert {name: last for _, name, last in page.context["parameters"] if last} == {"ratio": "1"}
+    assert fields(desk.post("/compose/", with_profile(typed, meter, last="mode"))).value("para:mode") == ""
+
+
 @pytest.mark.parametrize("odd", ["", "x", "-1", "9" * 40, "²", "999"])
 def test_a_recent_command_that_is_none_changes_nothing(odd: str, desk: Client, typed: Typed) -> None:
     assert fields(desk.post("/compose/", typed(recent=odd))).value("method") == "CLOSE"

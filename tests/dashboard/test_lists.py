@@ -88,6 +88,14 @@ def test_a_source_without_a_choice_says_what_is_missing(
     assert problem in words(refused)
 
 
+@pytest.fixture
+def over(make_task: Callable[..., Task]) -> Task:
+    task = make_task(state="COMPLETE", counts={"SUCCESSFUL": 1, "FAILED": 1}, listed=True)
+    ResultFactory(task=task, device_id="device-1", status="SUCCESSFUL")
+    ResultFactory(task=task, device_id="device-2", status="FAILED")
+    return task
+
+
 @pytest.mark.parametrize(
     ("operation", "ids"),
     [
@@ -112,6 +120,85 @@ def test_lists_are_combined_and_the_step_can_be_undone(
         assert ids_of(undone) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("operation", "ids"),
+    [
+        ("add", ["a", "b", "c", "d"]),
+        ("without", ["a"]),
+        ("both", ["b", "c"]),
+        ("others", ["d"]),
+        ("instead", ["b", "c", "d"]),
+    ],
+)
+@pytest.mark.parametrize("is_file", [False, True])
+def test_pasted_ids_and_files_are_combined_with_a_list_like_any_other(
+    is_file: bool, operation: str, ids: list[str], desk: Client, typed: Typed, site_app: Application
+) -> None:
+    page = desk.post("/compose/", typed(device_ids="a\nb\nc"))
+    given = (
+        {"from_file": SimpleUploadedFile("x.csv", b"deviceId\nb\nc\nd\n")}
+        if is_file
+        else {"from_ids": "b c\nd"}
+    )
+    counted = desk.post("/compose/", fields(page).posted | {"devices_from": ["ids"]} | given)
+    assert f"3 devices from {'x.csv' if is_file else 'what was pasted'}" in words(counted)
+    results = {each: count for each, count, _ in counted.context["form"].source.results}
+    assert results[operation] == len(ids)
+    taken = again(desk, counted, take=operation)
+    assert ids_of(taken) == ids
+    assert fields(taken).value("from_pasted") == fields(taken).value("from_ids") == ""
+    if operation != "instead":
+        assert ids_of(again(desk, taken, undo_devices=1)) == ["a", "b", "c"]
+
+
+def test_what_is_pasted_to_be_taken_away_is_corrected_before_it_counts(
+    desk: Client, typed: Typed, site_app: Application
+) -> None:
+    page = desk.post("/compose/", typed(device_ids="a\nb\nc"))
+    wrong = again(desk, page, devices_from="ids", from_ids="b\nc\x07c\nd")
+    assert "1 of the lines cannot be used; 2 devices can." in words(wrong)
+    assert fields(wrong).value("from_ids").splitlines() == ["b", "c\x07c", "d"]
+    assert wrong.context["form"].source.results == []
+    assert ids_of(again(desk, wrong, take="without")) == ["a", "b", "c"]
+    good = again(desk, wrong, drop_bad="others")
+    assert ids_of(again(desk, good, take="without")) == ["a", "c"]
+    assert ids_of(good) == ["a", "b", "c"]
+
+
+def test_what_is_pasted_to_be_taken_away_is_kept_with_the_draft(
+    desk: Client, typed: Typed, site_app: Application
+) -> None:
+    page = desk.post("/compose/", typed(device_ids="a\nb\nc"))
+    file = {"devices_from": ["ids"], "from_file": SimpleUploadedFile("x.txt", b"b\n")}
+    saved = desk.post("/compose/", fields(page).posted | file).context["saved"]
+    back = desk.get("/compose/", {"draft": saved.key})
+    assert "1 device from x.txt" in words(back)
+    assert ids_of(again(desk, back, take="without")) == ["a", "c"]
+
+
+@pytest.mark.parametrize("device_ids", ["", "a\nb"])
+def test_a_filter_survives_a_look_at_the_other_tabs(
+    device_ids: str, desk: Client, typed: Typed, fleet: Application, over: Task
+) -> None:
+    """By the page alone, as without JavaScript."""
+    named = make_list(fleet, ["a", "b", "c"])
+    chosen = {
+        "from_text": "meter",
+        "from_status": "OFFLINE",
+        "from_list": str(named.pk),
+        "from_task": str(over.pk),
+    }
+    page = desk.post("/compose/", typed(device_ids=device_ids, devices_from="catalogue", **chosen))
+    page = again(desk, page, devices_from="task")
+    page = desk.post("/compose/", fields(page).posted | {"from_came_to": ["failed", "successful"]})
+    for tab in ("list", "ids", "catalogue", "task", "list", "catalogue"):
+        page = again(desk, page, devices_from=tab)
+        held = fields(page)
+        assert {name: held.value(name) for name in chosen} == chosen
+        assert sorted(held.posted["from_came_to"]) == ["failed", "successful"]
+    assert page.context["form"].source.offer.count == 2
+
+
 def test_taking_everything_away_is_refused_and_loses_nothing(
     desk: Client, typed: Typed, site_app: Application
 ) -> None:
@@ -120,14 +207,6 @@ def test_taking_everything_away_is_refused_and_loses_nothing(
     refused = again(desk, page, devices_from="list", from_list=named.pk, take="without")
     assert "No device would be left." in words(refused)
     assert ids_of(refused) == ["a", "b"]
-
-
-@pytest.fixture
-def over(make_task: Callable[..., Task]) -> Task:
-    task = make_task(state="COMPLETE", counts={"SUCCESSFUL": 1, "FAILED": 1}, listed=True)
-    ResultFactory(task=task, device_id="device-1", status="SUCCESSFUL")
-    ResultFactory(task=task, device_id="device-2", status="FAILED")
-    return task
 
 
 def test_devices_of_a_task_by_outcome_are_its_rerun(desk: Client, typed: Typed, over: Task) -> None:

@@ -11,7 +11,14 @@ from django.utils import timezone
 
 from tasks.models import Application, Device, Result, Task
 from tasks.states import State
-from tests.factories import AttemptFactory, CallbackFactory, ResultFactory, TaskFactory, TransitionFactory
+from tests.factories import (
+    AttemptFactory,
+    CallbackFactory,
+    GroupFactory,
+    ResultFactory,
+    TaskFactory,
+    TransitionFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +81,36 @@ def test_three_rows_and_three_hundred_cost_the_same_queries(
     assert Task.objects.count() > 290
     assert counts[0] == counts[1]
     assert {path: count for path, count in counts[1].items() if count > MOST} == {}
+
+
+SWAPS = (
+    {"target_type": "DeviceList"}, {"target_type": "DeviceType"}, {"target_type": "DeviceArea"},
+    {"target_type": "GroupList"}, {"target_type": "GroupList", "groups_like": "3"}, {"target_type": "Broadcast"},
+    {"target_type": "Broadcast", "last": "period"},
+)  # fmt: skip
+
+
+def test_a_choice_in_the_composer_costs_the_same_queries_however_much_there_is(
+    browser_of: Callable[..., Client], grow: Callable[[int], Task], site_app: Application
+) -> None:
+    browser = browser_of("superuser")
+    posted = {
+        "application": site_app.pk,
+        "device_ids": "d-1",
+        "service_id": "S",
+        "method": "M",
+        "timeout": 60,
+    }
+    counts = []
+    for many in (3, 297):
+        grow(many)
+        GroupFactory.create_batch(many, application=site_app)
+        found = []
+        for change in SWAPS:
+            browser.post("/compose/", posted | change)
+            with CaptureQueriesContext(connection) as queries:
+                assert browser.post("/compose/", posted | change).status_code == 200
+            found.append(len(queries))
+        counts.append(found)
+    assert counts[0] == counts[1]
+    assert max(counts[1]) <= 30
