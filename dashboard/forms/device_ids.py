@@ -15,7 +15,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from tasks.lifecycle.textfile import device_column, encoding_of, letters
+from tasks.lifecycle.textfile import delimiter_of, device_column, encoding_of, letters
 from tasks.models import DeviceList
 from tasks.platform import wire
 
@@ -109,7 +109,7 @@ def _parse(name: str, lines: Iterator[str], column: str = "") -> Parsed:
         if line.strip():
             break
     heading = top[-1] if top else ""
-    delimiter = max(",;\t", key=heading.count)
+    delimiter = delimiter_of(heading)
     is_table = (
         name.lower().endswith(".csv")
         or bool(column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 
@@ -22,6 +23,12 @@ def encoding_of(start: bytes) -> str | None:
 def device_column(heads: Sequence[str]) -> int | None:
     """Where the headings of a table say that the device ids stand."""
     return next((at for at, head in enumerate(heads) if letters(head) in DEVICE_COLUMNS), None)
+
+
+def delimiter_of(text: str) -> str:
+    """What is between the columns: of comma, semicolon and tab what the headings have most."""
+    heading = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
+    return max(",;\t", key=heading.count)
 
 
 def letters(heading: str) -> str:

@@ -20,7 +20,7 @@ from tasks.platform import jsontext, wire
 from tasks.profiles.schema import Command, Parameter
 from tasks.profiles.values import BadValue, convert
 
-from .textfile import Unreadable, device_column
+from .textfile import Unreadable, delimiter_of, device_column
 
 MOST_SETS = 1000
 """Distinct sets of values, and tasks of one family: ten at a time, more would queue for days."""
@@ -140,8 +140,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
         raise Unreadable(
             "The table holds a character that no text has (NUL). Save it as CSV UTF-8 and try again."
         )
-    heading = text.lstrip().partition("\n")[0]
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=heading.count))
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
     for row in rows:
         if any(map(str.strip, row)):
             yield rows.line_num, row
