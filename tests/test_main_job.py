@@ -59,7 +59,16 @@ def test_a_thousand_devices_are_commanded_and_a_second_start_keeps_the_data(tmp_
             },
         }
         done = manage(
-            "submit", "-", "--application", "Sandbox", "--wait", "60", "--json", stdin=json.dumps(asked)
+            "submit",
+            "-",
+            "--application",
+            "Sandbox",
+            "--wait",
+            "60",
+            "--json",
+            "--acknowledge",
+            "not-understood",
+            stdin=json.dumps(asked),
         )
         assert done.returncode == 0, done.stdout + done.stderr
         told = json.loads(done.stdout)
