@@ -79,6 +79,28 @@ def state(value: str) -> SafeString:
 
 
 @register.filter
+def short(name: str, most: int = 72) -> SafeString:
+    """A name with a direction of its own; of one wider than ``most`` letters the two ends, and all of it on hover.
+
+    A Chinese letter is as wide as two Latin ones. The end tells the parts of a family apart.
+    """
+    shown = words.shortened(name, most)
+    return (
+        format_html('<bdi title="{}">{}</bdi>', name, shown)
+        if shown != name
+        else format_html("<bdi>{}</bdi>", name)
+    )
+
+
+@register.filter
+def in_minutes(minutes: int) -> str:
+    """A length as the platform takes it, and as people do: ``1,440 minutes (1 day)``."""
+    spoken = words.spoken(dt.timedelta(minutes=minutes))
+    plain = f"{minutes:,} minute{'' if minutes == 1 else 's'}"
+    return plain if plain == spoken else f"{plain} ({spoken})"
+
+
+@register.filter
 def device_status(value: str) -> SafeString:
     """A device's status as a badge, with what it means on hover."""
     label, tone, meaning = words.device_status(value)
