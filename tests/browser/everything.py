@@ -53,13 +53,17 @@ def _parameters() -> tuple[Parameter, ...]:
         Parameter(WORD[:120], DataType.STRING, max_length=20, description=WORD),
     )
     return special + tuple(
-        Parameter(f"parameter{number}", types[number % len(types)], required=number < 6, description="What it does.")
+        Parameter(
+            f"parameter{number}", types[number % len(types)], required=number < 6, description="What it does."
+        )
         for number in range(27)
     )
 
 
 def _profile() -> Profile:
-    wide = Command("SET_EVERYTHING", _parameters(), (Response("DONE", (Parameter("state", DataType.STRING),)),))
+    wide = Command(
+        "SET_EVERYTHING", _parameters(), (Response("DONE", (Parameter("state", DataType.STRING),)),)
+    )
     services = (
         Service("Valve", "Valve", commands=(wide, Command("CLOSE"))),
         Service(
@@ -67,7 +71,9 @@ def _profile() -> Profile:
             properties=(Property("压力", DataType.DECIMAL, unit="kPa", method="RE"),),
         ),
     )  # fmt: skip
-    definition = schema.Profile("Meter", "m-1", "Maker", "X1", "CoAP", services, ("A note on the import. " * 6,))
+    definition = schema.Profile(
+        "Meter", "m-1", "Maker", "X1", "CoAP", services, ("A note on the import. " * 6,)
+    )
     profile = ProfileFactory(
         device_type="Meter", manufacturer_id="m-1", manufacturer_name="Maker", model="X1", source=f"{WORD}.zip",
         definition=schema.to_dict(definition), version=2,
@@ -82,7 +88,9 @@ def _profile() -> Profile:
 def _fleet() -> Application:
     application = ApplicationFactory(name="水务 Waterworks", app_id=f"app-{WORD[:100]}")
     groups = [
-        GroupFactory(application=application, name=f"{name} {number}", group_id=f"g-{number}", size=number * 37_003)
+        GroupFactory(
+            application=application, name=f"{name} {number}", group_id=f"g-{number}", size=number * 37_003
+        )
         for number in range(13)
         for name in [(HEBREW, CHINESE[:100], "night", WORD[:120])[number % 4]]
     ]
@@ -111,7 +119,11 @@ def _tasks(application: Application, author: User) -> dict[str, Task]:
         given = {"counts": {}, "reason": "", "platform_task_id": ""} | more
         return TaskFactory(application=application, author=author, name=name, state=state, **given)
 
-    refused = {"error_code": "100217", "error_status": 200, "error_text": "The gateway hasn't been bound. " * 4}
+    refused = {
+        "error_code": "100217",
+        "error_status": 200,
+        "error_text": "The gateway hasn't been bound. " * 4,
+    }
     counts = {
         "SUCCESSFUL": 1_000_001, "FAILED": 123_456, "TIMEOUT": 1, "EXPIRED": 9_999, "CANCELED": 2, "DELIVERED": 1_108,
         "SENT": 20_000, "PENDING": 30_000, "": 50_000,
@@ -122,7 +134,9 @@ def _tasks(application: Application, author: User) -> dict[str, Task]:
         "refused": task(HEBREW, "REFUSED", reason="the platform refused it", **refused),
         "cancelled": task("Cancelled", "CANCELLED", reason="cancelled by an operator"),
         "abandoned": task("Given up", "ABANDONED", reason="given up by an operator"),
-        "complete": task(CHINESE, "COMPLETE", listed=True, ask={"command": {"paras": {"周期": WORD, "b": 1}}}),
+        "complete": task(
+            CHINESE, "COMPLETE", listed=True, ask={"command": {"paras": {"周期": WORD, "b": 1}}}
+        ),
         "stalled": task("Stalled", "RUNNING", timeout=2880, platform_task_id="f" * 32),
         "timed-out": task("Timed out", "TIMED_OUT", listed=True, devices=["device-1"], counts={"": 1}),
     }
@@ -145,7 +159,11 @@ def _tasks(application: Application, author: User) -> dict[str, Task]:
             sent_at=now, delivered_at=now, finished_at=now, source="push",
         )  # fmt: skip
     AttemptFactory(
-        task=tasks["refused"], outcome="refused", finished_at=now, http_status=200, answer=f'{{"a": "{WORD}"}}'
+        task=tasks["refused"],
+        outcome="refused",
+        finished_at=now,
+        http_status=200,
+        answer=f'{{"a": "{WORD}"}}',
     )
     CallbackFactory(task=tasks["complete"])
     return tasks
@@ -179,9 +197,14 @@ def _drafts(application: Application, author: User, profile: Profile) -> dict[st
         posted = {name: each if isinstance(each, list) else [each] for name, each in typed.items()}
         return Draft.objects.create(author=author, values=posted)
 
-    many = DeviceList.of(author, [f"{number:032x}" for number in range(100_000)], source=f"{WORD}.csv", duplicates=12)
+    many = DeviceList.of(
+        author, [f"{number:032x}" for number in range(100_000)], source=f"{WORD}.csv", duplicates=12
+    )
     bad = DeviceList.of(
-        author, ["d-1"], bad=[[line, WORD, "is longer than 256 characters"] for line in range(1, 30)], bad_count=29
+        author,
+        ["d-1"],
+        bad=[[line, WORD, "is longer than 256 characters"] for line in range(1, 30)],
+        bad_count=29,
     )
     table = "deviceId,parameter0\n" + "".join(f"d-{n},{n % 12}\n" for n in range(60))
     valued = DeviceList.of(author, [f"d-{n}" for n in range(60)], source="the table of values")
@@ -193,7 +216,9 @@ def _drafts(application: Application, author: User, profile: Profile) -> dict[st
     )  # fmt: skip
     listed = {"target_type": "DeviceList", "method": "CLOSE"}
     return {
-        "wide": draft(target_type="GroupList", group_names=["night 2"], method="SET_EVERYTHING", name=CHINESE),
+        "wide": draft(
+            target_type="GroupList", group_names=["night 2"], method="SET_EVERYTHING", name=CHINESE
+        ),
         "many": draft(**listed, device_list=str(many.pk), name=WORD[:200]),
         "bad": draft(**listed, device_list=str(bad.pk)),
         "values": draft(**listed | {"profile": "", "method": "SET"}, device_list=str(valued.pk), name=HEBREW),

@@ -348,7 +348,9 @@ def test_no_text_of_a_stranger_becomes_markup(
             assert live not in found, (answer.wsgi_request.path, live)
 
 
-@pytest.mark.parametrize("state", [State.QUEUED, State.UNCONFIRMED, State.REFUSED, State.CANCELLED, State.ABANDONED])
+@pytest.mark.parametrize(
+    "state", [State.QUEUED, State.UNCONFIRMED, State.REFUSED, State.CANCELLED, State.ABANDONED]
+)
 def test_of_what_did_not_go_out_no_device_is_said_to_owe_an_answer(
     state: State, desk: Client, site_app: Application
 ) -> None:
@@ -367,7 +369,10 @@ def test_answers_count_even_of_a_task_that_was_given_up(desk: Client, site_app: 
 
 def test_the_task_id_is_said_once_while_it_runs(desk: Client, site_app: Application) -> None:
     task = TaskFactory(
-        application=site_app, state=State.RUNNING, platform_task_id="p-7", reason="the platform accepted it as task p-7"
+        application=site_app,
+        state=State.RUNNING,
+        platform_task_id="p-7",
+        reason="the platform accepted it as task p-7",
     )
     assert words(desk.get(f"/tasks/{task.pk}/progress/")).count("p-7") == 1
 
