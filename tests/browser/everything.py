@@ -307,6 +307,7 @@ def fill(author: User) -> dict[str, str]:
         "reading": f"/catalogue/{sync.application_id}/reading/",
         "password": "/password/",
         "missing": "/tasks/999999/",
+        "only-a-form": "/compose/preview/",
         "audit": "/admin/",
         "audit-app": "/admin/tasks/",
         "audit-users": "/admin/auth/user/",
