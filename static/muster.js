@@ -113,8 +113,19 @@ document.addEventListener("input", ({ target }) => {
 document.addEventListener("htmx:beforeSend", ({ detail }) => {
   unsaved &&= detail.elt.id === "composer" || !detail.elt.closest("#composer"); // the form itself asks for the preview
 });
-document.addEventListener("submit", () => {
+// A save that comes later than what was sent for review would make the review look old.
+let leaving = false;
+document.addEventListener("submit", (event) => {
   unsaved = false;
+  leaving = event.target.id === "composer" && !event.defaultPrevented;
+});
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (leaving && event.detail.elt.closest("#compose")) {
+    event.preventDefault();
+  }
+});
+addEventListener("pageshow", () => {
+  leaving = false;
 });
 async function saveNow() {
   const form = document.getElementById("composer");
