@@ -17,6 +17,7 @@ from tasks.lifecycle.lineage import words_of
 from tasks.lifecycle.words import remedy as remedy_of
 from tasks.models import Task
 from tasks.states import MEANING, State
+from tasks.targets import LABELS, TargetType
 
 register = template.Library()
 register.filter("spoken", words.spoken)
@@ -90,6 +91,12 @@ def short(name: str, most: int = 72) -> SafeString:
         if shown != name
         else format_html("<bdi>{}</bdi>", name)
     )
+
+
+@register.filter
+def aim(target_type: str) -> str:
+    """The target type as the composer names it."""
+    return LABELS[TargetType(target_type)]
 
 
 @register.filter

@@ -20,7 +20,7 @@ from tasks import lifecycle
 from tasks.lifecycle.families import page_of, sent_under
 from tasks.models import Application, Draft, Task
 from tasks.reach import Reach
-from tasks.targets import LABELS, TargetType
+from tasks.targets import TargetType
 from tasks.warnings import Severity
 
 
@@ -87,7 +87,7 @@ def confirm(request: HttpRequest, draft_id: UUID) -> HttpResponse:
         "cautions": ",".join(cautions),
         "acknowledged": request.method == "POST" and acknowledged,
         "unread": unread,
-        "target": LABELS[TargetType(wanted["param"]["type"])],
+        "target": TargetType(wanted["param"]["type"]),
         "rerun": rerun,
         "earlier": rerun.earlier() if rerun else [],
         "overtaken": overtaken,
