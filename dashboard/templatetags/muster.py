@@ -80,11 +80,12 @@ def state(value: str) -> SafeString:
 
 
 @register.filter
-def short(name: str, most: int = 72) -> SafeString:
+def short(name: object, most: int = 72) -> SafeString:
     """A name with a direction of its own; of one wider than ``most`` letters the two ends, and all of it on hover.
 
     A Chinese letter is as wide as two Latin ones. The end tells the parts of a family apart.
     """
+    name = str(name)
     shown = words.shortened(name, most)
     return (
         format_html('<bdi title="{}">{}</bdi>', name, shown)
