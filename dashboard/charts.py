@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils import timezone
 
@@ -59,6 +59,7 @@ class Mark:
     x: str
     words: str
     anchor: str
+    at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def _ticks(first: dt.datetime, last: dt.datetime) -> list[Mark]:
         moment += dt.timedelta(seconds=step)
     marks = []
     while moment <= last:
-        marks.append(_mark(moment, first, last, f"{moment.astimezone(zone):{shape}}", edge=8))
+        mark = _mark(moment, first, last, f"{moment.astimezone(zone):{shape}}", edge=8)
+        marks.append(replace(mark, at=None if step >= 86400 else moment))
         moment += dt.timedelta(seconds=step)
     return marks
 

@@ -59,6 +59,20 @@ def page(
     return render(request, template, context, status=status)
 
 
+def explain_wrong_method(get_response: Callable[[DjangoRequest], HttpResponse]) -> Any:
+    """Middleware: whom a login or a bookmark leads to where only forms post finds a page, not a blank."""
+
+    def middleware(request: DjangoRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code == 405 and request.method == "GET" and not response.content:
+            explained = render(request, "405.html", status=405)
+            explained.headers["Allow"] = response.headers["Allow"]
+            return explained
+        return response
+
+    return middleware
+
+
 def content_security_policy(get_response: Callable[[DjangoRequest], HttpResponse]) -> Any:
     """Middleware: scripts and styles come from our own files only; pages of operators are never cached."""
     policy = "; ".join(f"{directive} {value}" for directive, value in settings.SECURE_CSP.items())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import unicodedata
+from itertools import accumulate
 
 STATUS_WORDS: dict[str, tuple[str, str]] = {
     "SUCCESSFUL": ("Successful", "good"),
@@ -71,3 +73,17 @@ def spoken(length: dt.timedelta) -> str:
         if len(parts) == 2:
             break
     return " ".join(parts) or "0 seconds"
+
+
+END = 16
+"""Columns of a long name's end that stay: ``(12 of 12)`` is among them."""
+
+
+def shortened(name: str, most: int) -> str:
+    """The name in at most so many columns: its beginning, an ellipsis and its end. Wide letters take two columns."""
+    columns = list(accumulate(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name))
+    if not columns or columns[-1] <= most:
+        return name
+    head = sum(column <= most - END - 1 for column in columns)
+    tail = sum(column > columns[-1] - END for column in columns)
+    return f"{name[:head].rstrip()}…{name[len(name) - tail :].lstrip()}"

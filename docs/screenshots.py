@@ -1,4 +1,4 @@
-"""Do the main job in Chromium against a fresh `manage.py up`, and photograph every page on the way.
+"""Do the main job in Chromium against a fresh `manage.py up`; then photograph every page, full of what is hard to show.
 
     .venv/bin/python docs/screenshots.py FOLDER
 
@@ -8,6 +8,7 @@ Writes FOLDER/<page>-<width>-<scheme>.png for 1440 and 390 pixels, light and dar
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,10 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
+FILL = (
+    "import django, json; django.setup(); from django.contrib.auth.models import User;"
+    "from tests.browser.everything import fill; print(json.dumps(fill(User.objects.get())))"
+)
 VIEWS = [(width, scheme) for width in (1440, 390) for scheme in ("light", "dark")]
 
 
@@ -33,8 +38,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[tuple[str, str]]:
-    """A fresh installation of 2,500 devices: its address and the first user's password."""
+def running() -> Iterator[tuple[str, str, str]]:
+    """A fresh installation of 2,500 devices: its address, the first user's password, and its data directory."""
     port, sandbox_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
@@ -52,10 +57,19 @@ def running() -> Iterator[tuple[str, str]]:
                     password = found[1]
                 if line.startswith("Ctrl-C"):
                     break
-            yield f"http://127.0.0.1:{port}", password
+            yield f"http://127.0.0.1:{port}", password, folder
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate()
+
+
+def filled(data: str) -> dict[str, str]:
+    """Put the browser tests' rows into the installation: the name of every page, and its address."""
+    env = os.environ | {"MUSTER_DATA_DIR": data, "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", FILL], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def compose(page: Page, site: str) -> None:
@@ -74,6 +88,7 @@ def compose(page: Page, site: str) -> None:
 def photograph(browser: Browser, folder: Path, site: str, password: str, pages: dict[str, str]) -> None:
     for width, scheme in VIEWS:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        context.set_default_timeout(120_000)
         page = context.new_page()
         page.goto(f"{site}/login/?next=/tasks/")
         page.screenshot(path=folder / f"login-{width}-{scheme}.png")
@@ -91,7 +106,7 @@ def photograph(browser: Browser, folder: Path, site: str, password: str, pages: 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    with running() as (site, password), sync_playwright() as playwright:
+    with running() as (site, password, data), sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
@@ -121,21 +136,7 @@ def main(folder: Path) -> None:
             folder,
             site,
             password,
-            {
-                "history": "/tasks/",
-                "empty": "/tasks/?text=nothing-has-this-name",
-                "task": task,
-                "report": f"{task}report/",
-                "compose": f"/compose/?repeat={task.strip('/').split('/')[-1]}",
-                "broadcast": "/compose/?target_type=Broadcast",
-                "groups": "/compose/?target_type=GroupList&profile=3",
-                "catalogue": "/catalogue/",
-                "profile": "/catalogue/profiles/3/",
-                "missing": "/tasks/999999/",
-                "audit": "/admin/",
-                "audit-tasks": "/admin/tasks/task/",
-                "audit-task": f"/admin/tasks/task/{task.strip('/').split('/')[-1]}/change/",
-            },
+            {"finished": task, "finished-report": f"{task}report/"} | filled(data),
         )
         browser.close()
 

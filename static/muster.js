@@ -10,6 +10,26 @@ function showLocalTimes(root) {
   }
 }
 
+// Texts of a picture are shorter than a time: of 2026-12-31 23:59:59 they keep the part that they were.
+const PARTS = { 5: [11, 16], 8: [11, 19], 10: [0, 10], 11: [5, 16], 19: [0, 19] };
+
+function showLocalTimesOfPictures(root) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const figure of root.parentElement?.querySelectorAll("figure:has(svg [data-at])") ?? []) {
+    if (figure.closest(".report")) {
+      continue; // what is printed for others stays in UTC
+    }
+    for (const text of figure.querySelectorAll("[data-at]")) {
+      const local = new Date(text.dataset.at).toLocaleString("sv-SE");
+      text.textContent = local.slice(...PARTS[text.textContent.length]);
+      text.removeAttribute("data-at");
+    }
+    for (const text of figure.querySelectorAll("[data-zone]")) {
+      text.textContent = zone;
+    }
+  }
+}
+
 function showCopyButtons(root) {
   for (const button of root.querySelectorAll("button.copy")) {
     button.hidden = false;
@@ -18,6 +38,7 @@ function showCopyButtons(root) {
 
 document.addEventListener("htmx:load", (event) => {
   showLocalTimes(event.detail.elt);
+  showLocalTimesOfPictures(event.detail.elt);
   showCopyButtons(event.detail.elt);
 });
 
@@ -92,8 +113,19 @@ document.addEventListener("input", ({ target }) => {
 document.addEventListener("htmx:beforeSend", ({ detail }) => {
   unsaved &&= detail.elt.id === "composer" || !detail.elt.closest("#composer"); // the form itself asks for the preview
 });
-document.addEventListener("submit", () => {
+// A save that comes later than what was sent for review would make the review look old.
+let leaving = false;
+document.addEventListener("submit", (event) => {
   unsaved = false;
+  leaving = event.target.id === "composer" && !event.defaultPrevented;
+});
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (leaving && event.detail.elt.closest("#compose")) {
+    event.preventDefault();
+  }
+});
+addEventListener("pageshow", () => {
+  leaving = false;
 });
 async function saveNow() {
   const form = document.getElementById("composer");
@@ -162,4 +194,5 @@ document.addEventListener("keydown", (event) => {
 });
 
 showLocalTimes(document);
+showLocalTimesOfPictures(document.body);
 showCopyButtons(document);

@@ -14,7 +14,7 @@ from dashboard.finding import Wanted, filtered
 from tasks.models import Application, Family, Task
 from tasks.platform import wire
 from tasks.states import FINAL, MEANING, State
-from tasks.targets import TargetType
+from tasks.targets import LABELS
 
 EARLIEST, LATEST = dt.date(1970, 1, 1), dt.date(9999, 1, 1)
 """A day beyond these filters nothing."""
@@ -43,7 +43,7 @@ class HistoryFilter(forms.Form):
         label="Operator",
     )
     target_type = forms.ChoiceField(
-        label="Target", required=False, choices=[("", "any target"), *((kind, kind) for kind in TargetType)]
+        label="Target", required=False, choices=[("", "any target"), *LABELS.items()]
     )
     method = forms.CharField(
         label="Command",

@@ -32,5 +32,7 @@ class FilesField(forms.FileField):
 
 class ProfileUpload(forms.Form):
     profiles = FilesField(
-        label="Profile files", allow_empty_file=True, help_text="Zip or JSON, several at once."
+        label="Profile files",
+        allow_empty_file=True,
+        help_text="Zip or JSON, several at once; of an unpacked folder make a zip first.",
     )

@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 register = template.Library()
 
 
-@register.inclusion_tag("admin/date_hierarchy.html")
+@register.inclusion_tag("admin/dates.html")
 def dates(changes: Any) -> dict[str, Any]:
     """Years, then months, then days as links of a change list."""
     name = changes.date_hierarchy
@@ -27,15 +27,15 @@ def dates(changes: Any) -> dict[str, Any]:
             times = changes.model.objects.values_list(name, flat=True)
             first, last = times.order_by(name).first(), times.order_by(f"-{name}").first()
             years = range(first.year, last.year + 1) if first else ()
-            return {"show": True, "choices": [{"link": link(year), "title": str(year)} for year in years]}
+            return {"choices": [{"link": link(year), "title": str(year)} for year in years]}
         case [year]:
             months = ((month, dt.date(2000, month, 1)) for month in range(1, 13))
             choices = [{"link": link(year, month), "title": date_format(day, "F")} for month, day in months]
-            return {"show": True, "back": {"link": link(), "title": "All dates"}, "choices": choices}
+            return {"back": {"link": link(), "title": "All dates"}, "choices": choices}
         case [year, month]:
             days = range(1, calendar.monthrange(year, month)[1] + 1)
             choices = [{"link": link(year, month, day), "title": str(day)} for day in days]
-            return {"show": True, "back": {"link": link(year), "title": str(year)}, "choices": choices}
+            return {"back": {"link": link(year), "title": str(year)}, "choices": choices}
     year, month, day = chosen[:3]
     back = {"link": link(year, month), "title": date_format(dt.date(year, month, 1), "YEAR_MONTH_FORMAT")}
-    return {"show": True, "back": back, "choices": [{"title": str(day)}]}
+    return {"back": back, "choices": [{"title": str(day)}]}

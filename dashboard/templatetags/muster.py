@@ -17,6 +17,7 @@ from tasks.lifecycle.lineage import words_of
 from tasks.lifecycle.words import remedy as remedy_of
 from tasks.models import Group, Task
 from tasks.states import MEANING, State
+from tasks.targets import LABELS, TargetType
 
 register = template.Library()
 register.filter("spoken", words.spoken)
@@ -76,6 +77,35 @@ def state(value: str) -> SafeString:
     known = State(value)
     label, meaning = MEANING[known]
     return format_html('<span class="badge {}" title="{}">{}</span>', TONES[known], meaning, label)
+
+
+@register.filter
+def short(name: object, most: int = 72) -> SafeString:
+    """A name with a direction of its own; of one wider than ``most`` letters the two ends, and all of it on hover.
+
+    A Chinese letter is as wide as two Latin ones. The end tells the parts of a family apart.
+    """
+    name = str(name)
+    shown = words.shortened(name, most)
+    return (
+        format_html('<bdi title="{}">{}</bdi>', name, shown)
+        if shown != name
+        else format_html("<bdi>{}</bdi>", name)
+    )
+
+
+@register.filter
+def aim(target_type: str) -> str:
+    """The target type as the composer names it."""
+    return LABELS[TargetType(target_type)]
+
+
+@register.filter
+def in_minutes(minutes: int) -> str:
+    """A length as the platform takes it, and as people do: ``1,440 minutes (1 day)``."""
+    spoken = words.spoken(dt.timedelta(minutes=minutes))
+    plain = f"{minutes:,} minute{'' if minutes == 1 else 's'}"
+    return plain if plain == spoken else f"{plain} ({spoken})"
 
 
 @register.filter

@@ -7,6 +7,8 @@ from django.contrib.auth.decorators import permission_required
 from django.db.models import Count
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dashboard.forms.profiles import ProfileUpload
@@ -75,6 +77,7 @@ def _upload(request: HttpRequest) -> HttpResponse:
         for problem in form.errors["profiles"]:
             messages.error(request, str(problem))
         return redirect("profiles")
+    imported: dict[int, SafeString] = {}
     for file in form.cleaned_data["profiles"]:
         try:
             stored = domain.import_profiles(file.name, file.read(), request.user)
@@ -83,7 +86,12 @@ def _upload(request: HttpRequest) -> HttpResponse:
             continue
         for kept in stored:
             notes = len(kept.schema.notes)
-            tolerated = f" with {notes} remark{'s' if notes != 1 else ''}: see its page" if notes else ""
+            remarks = f" ({notes} remark{'s' if notes != 1 else ''})" if notes else ""
             version = f", version {kept.version}" if kept.version > 1 else ""
-            messages.success(request, f"Imported {kept}{version}{tolerated}.")
+            link = (kept.get_absolute_url(), kept, version, remarks)
+            imported[kept.pk] = format_html('<a href="{}">{}</a>{}{}', *link)
+    if imported:
+        messages.success(
+            request, format_html("Imported {}.", format_html_join("; ", "{}", zip(imported.values())))
+        )
     return redirect("profiles")

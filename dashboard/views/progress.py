@@ -99,7 +99,7 @@ def progress_of(found: Task) -> dict[str, Any]:
             "waiting": shares["total"] - found.answered if found.state == State.RUNNING else 0,
             "lasted": _lasted(found),
             "can_cancel": found.state == State.QUEUED,
-            "quiet_since": evidence.quiet_since(found) if found.state == State.UNCONFIRMED else None,
+            "not_before": evidence.not_before(found) if found.state == State.UNCONFIRMED else None,
             "moves": moves,
             "advice": look_up(found.error_status, found.error_code) if found.error_code else None,
             "version": f"{moves}-{_digest(found, shown)}",

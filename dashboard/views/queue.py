@@ -66,7 +66,7 @@ def attention(request: HttpRequest) -> HttpResponse:
     pushes = dict(kept.annotate(Count("pk")))
     nameless = tasks.filter(state=State.RUNNING, platform_task_id="")
     context = {
-        "doubtful": [(task, evidence.quiet_since(task), pushes.get(task.pk, 0)) for task in doubtful],
+        "doubtful": [(task, evidence.not_before(task), pushes.get(task.pk, 0)) for task in doubtful],
         "nameless": nameless[:200],
     }
     return page(request, "attention", context)

@@ -62,6 +62,12 @@ def quiet_since(task: Task) -> dt.datetime:
     return (last.finished_at or last.started_at) + QUIET if last else task.created_at
 
 
+def not_before(task: Task) -> dt.datetime | None:
+    """From when on a person may have it sent again; None when that is now."""
+    quiet = quiet_since(task)
+    return quiet if quiet > clock.now() else None
+
+
 def confirm(task: Task, task_id: str, actor: User) -> None:
     """A person names the taskID. Taken only when the platform has a task of that id and of this name."""
     if task.state != State.UNCONFIRMED and (task.state != State.RUNNING or task.platform_task_id):

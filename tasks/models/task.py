@@ -296,6 +296,11 @@ class Task(models.Model):
         return sum(self.counts.get(status, 0) for status in FINAL_STATUSES)
 
     @property
+    def went_out(self) -> bool:
+        """Does the platform have it, as far as is known? Until then nothing can be said of its devices."""
+        return self.state in ASKED_ABOUT or any(n for status, n in self.counts.items() if status)
+
+    @property
     def counted_at(self) -> dt.datetime | None:
         """When the platform was last asked for its counters."""
         at = self.platform_counts.get("at")

@@ -7,18 +7,15 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from tasks.models import Application, Draft, Profile, Task
+from tasks.models import Application, Task
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, DataType, Parameter, Service
 from tests.factories import (
     ApplicationFactory,
-    AttemptFactory,
     GroupFactory,
     ProfileFactory,
     ResultFactory,
-    TallyFactory,
     TaskFactory,
-    make_template,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -116,13 +113,18 @@ def test_the_same_job_without_javascript(visit_with: Any, operator: User, fleet:
     assert body["param"]["command"]["paras"] == {"period": 30}
 
 
-def test_the_composer_is_filled_in_and_sent_by_keyboard_alone(
+def test_from_signing_in_to_a_task_by_keyboard_alone(
     visit_with: Any, operator: User, fleet: Application
 ) -> None:
     visit = visit_with()
-    visit.sign_in(operator)
     page = visit.page
-    visit.go("/compose/")
+    visit.go("/")
+    page.keyboard.type(operator.username)
+    page.keyboard.press("Tab")
+    page.keyboard.type("a-good-long-password")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/compose/")
+    page.wait_for_load_state()
     values = {
         "id_name": "By keyboard",
         "id_device_ids": "device-1",
@@ -145,79 +147,13 @@ def test_the_composer_is_filled_in_and_sent_by_keyboard_alone(
     assert page.evaluate("document.activeElement.name") == "review"
     page.keyboard.press("Enter")
     page.wait_for_selector("h1:has-text('Review and send')")
-    page.get_by_role("button", name="Send to 1 device").focus()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText") == "Send to 1 device":
+            break
+    assert page.evaluate("document.activeElement.matches(':focus-visible')")
     page.keyboard.press("Enter")
     page.wait_for_url("**/tasks/*/")
-
-
-@pytest.fixture
-def paths(fleet: Application, superuser: User) -> list[str]:
-    """Every page there is, with something on it that is long."""
-    long = "a-very-long-name-without-any-blank-" * 4
-    refused = {"error_code": "100217", "error_status": 200}
-    tasks = [
-        TaskFactory(application=fleet, author=superuser, name=long[:120], state=state, **refused)
-        for state in ("QUEUED", "UNCONFIRMED", "REFUSED", "COMPLETE")
-    ]  # fmt: skip
-    AttemptFactory(
-        task=tasks[2], outcome="refused", finished_at="2026-01-01T00:00Z", answer='{"a": "' + long + '"}'
-    )
-    ResultFactory(task=tasks[3], device_id=long[:100], status="SUCCESSFUL", detail={"answer": long})
-    Task.objects.filter(pk=tasks[3].pk).update(
-        submitted_at="2026-01-01T00:00Z", expected=1, counts={"SUCCESSFUL": 1}
-    )
-    TallyFactory(task=tasks[3], at="2026-01-01T00:10Z", count=1)
-    fleet.devices.create(device_id=long[:100], name=long)
-    profile = Profile.objects.get()
-    template = make_template(
-        long[:120], locked=["target", "timeout", "tags"], tag_name=long[:100], tag_value="1"
-    )
-    drafted = {"name": [long], "method": ["SET"], "target_type": ["GroupList"], "profile": [str(profile.pk)]}
-    drafts = [Draft.objects.create(author=superuser, values=drafted) for _ in range(2)]
-    Draft.objects.filter(pk=drafts[1].pk).discard()
-    return [
-        "/tasks/", "/tasks/?text=nothing", *(f"/tasks/{task.pk}/" for task in tasks), "/catalogue/",
-        f"/catalogue/profiles/{profile.pk}/", "/password/",
-        f"/tasks/{tasks[3].pk}/report/", f"/tasks/{tasks[0].pk}/progress/", f"/tasks/{tasks[3].pk}/answers/",
-        *(f"/compose/?target_type={kind}&profile={profile.pk}" for kind in ("DeviceList", "DeviceType", "GroupList")),
-        "/drafts/", f"/drafts/?discarded={drafts[1].pk}", "/templates/", template.get_absolute_url(),
-        f"/templates/save/?draft={drafts[0].pk}", f"/compose/?template={template.pk}",
-        f"/compose/?draft={drafts[0].pk}",
-        "/compose/?target_type=Broadcast", f"/compose/?repeat={tasks[0].pk}",
-    ]  # fmt: skip
-
-
-BASICS = """() => {
-    const seen = element => element.offsetParent !== null;
-    const named = element => element.labels?.length || element.ariaLabel || element.getAttribute("aria-labelledby");
-    return {
-        lang: document.documentElement.lang,
-        h1: document.querySelectorAll("h1").length,
-        unlabelled: [...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
-            .filter(element => seen(element) && !named(element)).map(element => element.outerHTML.slice(0, 120)),
-        wordless: [...document.querySelectorAll("button, a[href]")]
-            .filter(a => seen(a) && !a.ariaHidden && !(a.textContent.trim() || a.ariaLabel || a.title))
-            .map(element => element.outerHTML.slice(0, 120)),
-        twice: [...document.querySelectorAll("[id]")].map(element => element.id)
-            .filter((id, place, all) => all.indexOf(id) !== place),
-        wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    };
-}"""
-
-
-@pytest.mark.parametrize("width", [390, 1280])
-def test_every_page_is_labelled_fits_its_screen_and_breaks_no_policy(
-    width: int, visit_with: Any, superuser: User, paths: list[str]
-) -> None:
-    """Zero violations of the content policy and zero errors in the console, on every page (C32, section 5)."""
-    visit = visit_with(viewport={"width": width, "height": 800})
-    visit.sign_in(superuser)
-    for path in paths:
-        visit.go(path)
-        found = visit.page.evaluate(BASICS)
-        assert found == {"lang": "en", "h1": 1, "unlabelled": [], "wordless": [], "twice": [], "wide": 0}, (
-            path
-        )
 
 
 def test_a_strangers_script_does_not_run(visit_with: Any, superuser: User, fleet: Application) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import time
 from typing import Any
 
 import pytest
@@ -120,6 +121,32 @@ def test_two_tabs_do_not_overwrite_each_other_silently(
     expect(one.locator("#saved")).to_contain_text("Saved at")
     one.wait_for_timeout(1200)
     assert {draft.title for draft in Draft.objects.all()} == {"mine, still", "theirs"}
+
+
+def test_reviewing_in_the_moment_after_typing_is_not_overtaken_by_its_own_save(
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    visit = visit_with()
+    visit.sign_in(operator)
+    page = visit.page
+    visit.go("/compose/?target_type=GroupList&group_names=night&para%3Aperiod=12")
+    page.get_by_label("Task name").fill("begun")
+    expect(page.locator("#saved")).to_contain_text("Saved at")
+    saves: list[str] = []
+    page.on("request", lambda request: saves.append(request.url) if request.url.endswith("/save/") else None)
+    page.route(
+        "**/compose/", lambda route: (time.sleep(1.5), route.continue_())
+    )  # longer than the pause of a save
+    page.get_by_label("Task name").fill("finished")
+    page.get_by_role("button", name="Review and send…").last.click()
+    page.wait_for_selector("h1:has-text('Review and send')")
+    assert saves == []
+    page.unroute("**/compose/")
+    page.get_by_role("button", name="Send to 7 devices").click()
+    page.wait_for_url("**/tasks/*/")
+    assert Task.objects.get().name == "finished"
 
 
 def test_json_and_back_a_recent_command_and_the_last_values(

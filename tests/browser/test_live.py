@@ -2,6 +2,7 @@
 
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -135,3 +136,28 @@ def test_the_report_is_printed_on_white_paper_without_the_menu(
         " getComputedStyle(document.documentElement).getPropertyValue('--card').trim()]"
     )
     assert colours == ["rgb(0, 0, 0)", "#ffffff"]
+
+
+def test_times_are_the_readers_own_also_in_pictures_and_utc_on_paper(
+    visit_with: Any, operator: User, running: Task
+) -> None:
+    sent = timezone.now().replace(second=0, microsecond=0) - dt.timedelta(minutes=12)
+    there = sent.astimezone(ZoneInfo("Asia/Shanghai"))
+    Task.objects.update(submitted_at=sent, created_at=sent)
+    for minutes in (0, 5):
+        TallyFactory(task=running, at=sent + dt.timedelta(minutes=minutes), count=60)
+    visit = visit_with(timezone_id="Asia/Shanghai")
+    visit.sign_in(operator)
+    page = visit.page
+    visit.go(f"/tasks/{running.pk}/")
+    expect(page.locator("dl.facts time").first).to_have_text(f"{there:%Y-%m-%d %H:%M:%S}")
+    expect(page.locator("#curve figcaption")).to_contain_text(f"{there:%Y-%m-%d}, times in Asia/Shanghai")
+    assert (page.locator("#curve .tick text").first.text_content() or "").startswith(f"{there:%H:}")
+    page.locator("#curve-table summary").click()
+    expect(page.locator("#curve-table tbody th").first).to_have_text(f"{there:%Y-%m-%d %H:%M:%S}")
+    TallyFactory(task=running, at=sent + dt.timedelta(minutes=9), count=60)
+    arrive(running, 180)
+    expect(page.locator("#curve-table tbody tr")).to_have_count(3, timeout=8000)
+    expect(page.locator("#curve figcaption")).to_contain_text("times in Asia/Shanghai")
+    visit.go(f"/tasks/{running.pk}/report/")
+    expect(page.locator("#curve figcaption")).to_contain_text(f"{sent:%Y-%m-%d}, times in UTC")

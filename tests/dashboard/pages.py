@@ -78,4 +78,5 @@ def errors(answer: Any) -> dict[str, str]:
 def words(answer: Any) -> str:
     """The page's text, without markup and with blanks joined."""
     plain = re.sub(r"<(script|style)\b.*?</\1>", " ", text_of(answer), flags=re.DOTALL)
+    plain = re.sub(r"</?bdi\b[^>]*>", "", plain)  # it isolates a name's direction, and draws nothing
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", plain)).split())

@@ -541,3 +541,17 @@ def test_error_pages_tell_no_secrets(
         ):
             assert secret not in text, (status, secret)
     assert "Something broke" in pages[500].content.decode()
+
+
+def test_a_form_of_a_page_that_is_too_old_is_refused_in_words(browser_of: Callable[..., Client]) -> None:
+    answer = browser_of("superuser", enforce_csrf_checks=True).post("/compose/", {"review": "1"})
+    assert answer.status_code == 403
+    assert "This page was too old" in answer.content.decode()
+    assert "Nothing was done" in answer.content.decode()
+
+
+def test_an_address_that_only_takes_forms_says_so_to_whom_a_login_led_there(desk: Client) -> None:
+    answer = desk.get("/compose/preview/")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert "Back to the tasks" in answer.content.decode()
+    assert desk.put("/compose/preview/").content == b""

@@ -58,7 +58,7 @@ def test_the_reach_stands_on_the_composer_and_on_the_review(desk: Client, typed:
     for page in (composer, review):
         said = words(page)
         assert "3 devices as listed 1 Offline 50 % 1 Online 50 % 1 not in the catalogue" in said
-        assert "60 minutes from now" in said
+        assert "60 minutes (1 hour) from now" in said
         assert "Meter · m-1 · X1 2 yes" in said
         assert "1 device is not in the catalogue" in said
 

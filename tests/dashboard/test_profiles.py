@@ -25,9 +25,22 @@ def test_many_files_are_imported_at_once_and_bad_ones_are_named(desk: Client) ->
     zips = {f"{name}.zip": data for name, data in packages().items()}
     said = words(desk.post("/catalogue/profiles/", files(zips | {"broken.zip": b"PK\3\4"}), follow=True))
     assert Profile.objects.count() == len(zips) == 4
-    assert said.count("Imported") == 4
+    assert said.count("Imported") == 1
     assert "broken.zip" in said
     assert "StreetLight" in said
+
+
+def test_what_was_imported_is_one_click_away_and_named_once(desk: Client) -> None:
+    [first, second, *_] = packages().values()
+    page = desk.post(
+        "/catalogue/profiles/", files({"a.zip": first, "again.zip": first, "b.zip": second}), follow=True
+    )
+    said = text_of(page).partition("Imported")[2].partition("</li>")[0]
+    assert [f'href="/catalogue/profiles/{kept.pk}/"' in said for kept in Profile.objects.all()] == [
+        True,
+        True,
+    ]
+    assert said.count("<a ") == 2
 
 
 def test_without_a_file_the_field_says_so(desk: Client) -> None:

@@ -255,7 +255,7 @@ def test_the_pictures_have_a_title_words_and_tables(desk: Client, site_app: Appl
         TallyFactory(task=task, at=sent + dt.timedelta(seconds=seconds), status=status, count=count)
     page = desk.get(f"/tasks/{task.pk}/answers/", **HTMX)
     said = words(page)
-    assert "Final answers, each 10 seconds 2026-11-24, times in UTC" in said
+    assert "Final answers, each 10 seconds 2026-11-24 , times in UTC" in said
     assert "1,203 from 2026-11-24 13:00:00 UTC to 2026-11-24 13:00:40 UTC." in said
     assert "Half of the answers came within 10 seconds , 90 % within 10 seconds ." in said
     assert "up to 10 s 1,200 99.8 %" in said

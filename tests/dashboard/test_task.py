@@ -346,3 +346,38 @@ def test_no_text_of_a_stranger_becomes_markup(
         found = text_of(answer)
         for live in LIVE:
             assert live not in found, (answer.wsgi_request.path, live)
+
+
+@pytest.mark.parametrize(
+    "state", [State.QUEUED, State.UNCONFIRMED, State.REFUSED, State.CANCELLED, State.ABANDONED]
+)
+def test_of_what_did_not_go_out_no_device_is_said_to_owe_an_answer(
+    state: State, desk: Client, site_app: Application
+) -> None:
+    task = TaskFactory(application=site_app, state=state, **COLUMNS[state])
+    page = words(desk.get(f"/tasks/{task.pk}/"))
+    assert "For 3 devices" in page
+    assert "gave a final answer" not in page
+    assert "0 %" not in words(desk.get("/tasks/"))
+    assert ("No device was commanded." in page) is (state in (State.REFUSED, State.CANCELLED))
+
+
+def test_answers_count_even_of_a_task_that_was_given_up(desk: Client, site_app: Application) -> None:
+    task = TaskFactory(application=site_app, state=State.ABANDONED, counts={"SUCCESSFUL": 1, "": 2})
+    assert "1 of 3 devices gave a final answer" in words(desk.get(f"/tasks/{task.pk}/"))
+
+
+def test_the_task_id_is_said_once_while_it_runs(desk: Client, site_app: Application) -> None:
+    task = TaskFactory(
+        application=site_app,
+        state=State.RUNNING,
+        platform_task_id="p-7",
+        reason="the platform accepted it as task p-7",
+    )
+    assert words(desk.get(f"/tasks/{task.pk}/progress/")).count("p-7") == 1
+
+
+def test_sending_again_has_no_date_once_it_is_possible(desk: Client, site_app: Application) -> None:
+    task = TaskFactory(application=site_app, state=State.UNCONFIRMED, **COLUMNS[State.UNCONFIRMED])
+    for path in (f"/tasks/{task.pk}/", "/attention/"):
+        assert "again is possible from" not in words(desk.get(path)).replace("Sending it", "Sending")
