@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0020_origins'),
+        ('tasks', '0019_origins'),
     ]
 
     operations = [
