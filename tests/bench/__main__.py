@@ -16,6 +16,8 @@ BENCHES: tuple[str, ...] = (
     "history",
     "indexes",
     "catalogue",
+    "reach",
+    "sets",
     "compose",
     "ids",
     "keep",
