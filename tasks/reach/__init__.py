@@ -1,6 +1,6 @@
 """Which devices a command will come to, as far as the catalogue knows; and what of a list is in doubt."""
 
-from .doubts import Doubts, doubts
+from .doubtful import Doubts, doubts
 from .estimate import Part, Reach, reach
 from .kinds import Kind
 from .survey import FRESH_SECONDS, NAMED, ids_of

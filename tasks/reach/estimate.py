@@ -87,14 +87,14 @@ def reach(application: Application, param: Mapping[str, Any], kept: DeviceList |
     if is_partly_known:
         words = f"at most, as a device may be in several groups, {PARTLY}" if len(groups) > 1 else PARTLY
     return Reach(
-        count=at_most if is_partly_known else found.known if found.count is None else found.count,
+        count=at_most if is_partly_known else found.known if found.listed is None else found.listed,
         words=words.format(at=f"{application.catalogue_at:%Y-%m-%d %H:%M} UTC") + _narrowing(param),
         as_of=application.catalogue_at,
         parts=tuple(Part(kind, count, knows[kind]) for kind, count in found.kinds),
         statuses=dict(found.statuses),
         unknown=found.unknown,
         unknown_ids=found.unknown_ids,
-        incompatible_ids=some_of(application, param, kept, incompatible) if incompatible else (),
+        incompatible_ids=some_of(found, application, param, incompatible),
         sampled=found.sampled,
     )
 

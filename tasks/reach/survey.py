@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count, Q, QuerySet
 
+from tasks import sets
 from tasks.lifecycle import bulk
 from tasks.models import Application, Device, DeviceList, Membership
 from tasks.targets import MEMBERS, TargetType
@@ -33,14 +36,17 @@ FRESH_SECONDS = 600
 
 @dataclass(frozen=True)
 class Survey:
-    """``count`` is of a list alone; all else is an estimate when only one in ``sampled`` ids was looked up."""
+    """``listed``, ``unknown`` and ``ids``, some of each kind, are of a list alone. Of one that is longer than what is
+    looked up, all numbers but the first are estimates.
+    """
 
-    count: int | None
     kinds: list[tuple[Kind, int]]
     statuses: list[tuple[str, int]]
-    unknown: int
-    unknown_ids: tuple[str, ...]
-    sampled: int
+    listed: int | None = None
+    unknown: int = 0
+    unknown_ids: tuple[str, ...] = ()
+    ids: Mapping[Kind, list[str]] | None = None
+    sampled: int = 1
 
     @property
     def known(self) -> int:
@@ -50,23 +56,24 @@ class Survey:
 def survey(application: Application, param: Mapping[str, Any], kept: DeviceList | None) -> Survey:
     target = str(kept.pk) if kept else [param.get(name) for name in ("type", *MEMBERS[param["type"]])]
     asked = json.dumps([application.pk, str(application.catalogue_at), target])
-    key = f"reach:{hashlib.sha256(asked.encode()).hexdigest()}"
+    key = f"survey:{hashlib.sha256(asked.encode()).hexdigest()}"
     found: Survey | None = cache.get(key)
     if found is None:
-        found = _surveyed(application, param, kept)
+        is_list = param["type"] == TargetType.DEVICE_LIST
+        found = _of_list(application, param, kept) if is_list else _of_rule(_devices(application, param))
         cache.set(key, found, FRESH_SECONDS)
     return found
 
 
 def some_of(
-    application: Application, param: Mapping[str, Any], kept: DeviceList | None, kinds: Iterable[Kind]
+    found: Survey, application: Application, param: Mapping[str, Any], kinds: Collection[Kind]
 ) -> tuple[str, ...]:
     """The ids of some of the target's devices that are of these kinds."""
-    wanted = Q()
-    for kind in kinds:
-        wanted |= Q(**kind._asdict())
-    devices = _devices(application, param, _sample(param, kept)[0]).filter(wanted)
-    return tuple(devices.order_by().values_list("device_id", flat=True)[:NAMED])
+    if found.ids is not None:
+        return tuple(chain.from_iterable(ids for kind, ids in found.ids.items() if kind in kinds))[:NAMED]
+    wanted = Q(*(Q(**kind._asdict()) for kind in kinds), _connector=Q.OR)
+    devices = _devices(application, param).filter(wanted).order_by()
+    return tuple(devices.values_list("device_id", flat=True)[:NAMED]) if kinds else ()
 
 
 def ids_of(param: Mapping[str, Any], kept: DeviceList | None) -> Sequence[str]:
@@ -79,32 +86,47 @@ def listed(param: Mapping[str, Any], kept: DeviceList | None) -> int:
     return kept.count if kept else len(set(param["deviceList"]))
 
 
-def _surveyed(application: Application, param: Mapping[str, Any], kept: DeviceList | None) -> Survey:
-    ids, sampled = _sample(param, kept)
-    devices = _devices(application, param, ids).order_by()
-    kinds: dict[Kind, int] = {}
-    statuses: dict[str, int] = {}
-    columns = ("device_type", "manufacturer_id", "model", "status")
-    for *kind, status, count in devices.values_list(*columns).annotate(count=Count("pk")):
-        kinds[Kind(*kind)] = kinds.get(Kind(*kind), 0) + count * sampled
-        statuses[status] = statuses.get(status, 0) + count * sampled
-    unknown = len(ids) * sampled - sum(kinds.values()) if ids is not None else 0
+def _of_list(application: Application, param: Mapping[str, Any], kept: DeviceList | None) -> Survey:
+    """Of a list the rows are counted here: SQLite, asked to group them, walks through the fleet kind by kind."""
+    many = listed(param, kept)
+    sampled = -(-many // LOOKED_UP) or 1
+    every = chain.from_iterable(sets.pieces(kept.text)) if kept else iter(dict.fromkeys(param["deviceList"]))
+    ids = list(islice(every, 0, None, sampled))
+    rows = among(application.devices.all(), ids).order_by().values_list("device_id", *Kind._fields, "status")
+    known: dict[str, Kind] = {}
+    kinds: Counter[Kind] = Counter()
+    statuses: Counter[str] = Counter()
+    some: dict[Kind, list[str]] = {}
+    for device_id, *kind, status in rows.iterator():
+        known[device_id] = of_kind = Kind(*kind)
+        kinds[of_kind] += sampled
+        statuses[status] += sampled
+        if len(named := some.setdefault(of_kind, [])) < NAMED:
+            named.append(device_id)
     return Survey(
-        count=None if ids is None else listed(param, kept),
         kinds=_most_first(kinds),
         statuses=_most_first(statuses),
-        unknown=unknown,
-        unknown_ids=_first_unknown(devices, ids) if ids and unknown else (),
+        listed=many,
+        unknown=(len(ids) - len(known)) * sampled,
+        unknown_ids=tuple(islice((device_id for device_id in ids if device_id not in known), NAMED)),
+        ids=some,
         sampled=sampled,
     )
 
 
-def _devices(
-    application: Application, param: Mapping[str, Any], ids: Sequence[str] | None
-) -> QuerySet[Device]:
+def _of_rule(devices: QuerySet[Device]) -> Survey:
+    kinds: Counter[Kind] = Counter()
+    statuses: Counter[str] = Counter()
+    counted = devices.order_by().values_list(*Kind._fields, "status").annotate(count=Count("pk"))
+    for *kind, status, count in counted:
+        kinds[Kind(*kind)] += count
+        statuses[status] += count
+    return Survey(kinds=_most_first(kinds), statuses=_most_first(statuses))
+
+
+def _devices(application: Application, param: Mapping[str, Any]) -> QuerySet[Device]:
+    """Those that a target means that names no devices."""
     devices = application.devices.all()
-    if ids is not None:
-        return among(devices, ids)
     target = TargetType(param["type"])
     match target:
         case TargetType.GROUP_LIST | TargetType.GROUP_ID_LIST:
@@ -116,7 +138,8 @@ def _devices(
                 device_type=param["deviceType"], manufacturer_id=param["manufacturerId"], model=param["model"]
             )
         case TargetType.DEVICE_AREA:
-            return devices.filter(location=param["deviceLocation"])
+            there = devices.filter(location=param["deviceLocation"])
+            return devices.filter(pk__in=there.values("pk"))  # or SQLite walks through the fleet kind by kind
     return devices
 
 
@@ -124,21 +147,6 @@ def among(devices: QuerySet[Device], ids: Sequence[str]) -> QuerySet[Device]:
     """Those with one of very many ids, which travel as one parameter."""
     those, parameter = bulk.among("device_id", ids, connection)
     return devices.extra(where=[those], params=[parameter])  # noqa: S610
-
-
-def _first_unknown(devices: QuerySet[Device], ids: Sequence[str]) -> tuple[str, ...]:
-    known = set(devices.values_list("device_id", flat=True))
-    first = (device_id for device_id in ids if device_id not in known)
-    return tuple(device_id for device_id, _ in zip(first, range(NAMED), strict=False))
-
-
-def _sample(param: Mapping[str, Any], kept: DeviceList | None) -> tuple[Sequence[str] | None, int]:
-    """The ids to look up, of a list, and for how many each of them stands."""
-    if param["type"] != TargetType.DEVICE_LIST:
-        return None, 1
-    ids = ids_of(param, kept)
-    each = -(-len(ids) // LOOKED_UP) or 1
-    return ids[::each], each
 
 
 def _most_first(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tasks import sets, sync
+from tasks import sync
 from tasks.models import Application, Device, DeviceList, Group, Membership, Profile
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, Service
@@ -241,9 +241,9 @@ def test_a_long_list_takes_few_statements_and_none_when_it_is_asked_again(fleet)
     assert len(second) <= 1
 
 
-@pytest.mark.parametrize("piece", [1, 20, 1000])
-def test_doubts_name_every_id_that_is_unknown_foreign_or_incompatible(fleet, monkeypatch, piece):
-    monkeypatch.setattr(sets, "PIECE", piece)
+@pytest.mark.parametrize("together", [1, 2, 1000])
+def test_doubts_name_every_id_that_is_unknown_foreign_or_incompatible(fleet, monkeypatch, together):
+    monkeypatch.setattr("tasks.reach.doubtful.TOGETHER", together)
     _device(ApplicationFactory(), "theirs-1", "Meter", "ONLINE")
     ids = "lamp-2\nmeter-1\nnobody-9\nlamp-0\ntheirs-1\nodd-1\nnobody-1"
     found = doubts(fleet, ids, None, ("Valve", "CLOSE"))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from tasks import sets
 from tasks.models import Application, Device, Profile
 
 from .kinds import Kind, verdicts
 from .survey import among
+
+TOGETHER = 50_000
+"""Ids that are looked up in one go, so that a list of any length takes little memory."""
 
 Command = tuple[str, str]
 """Service and method."""
@@ -36,11 +40,13 @@ def doubts(
     if application.catalogue_at is None:
         return Doubts("", "", "")
     fits: dict[Kind, bool] = {}
-    found = [_of_piece(application, piece, profile, command, fits) for piece in sets.pieces(ids)]
+    every, found = chain.from_iterable(sets.pieces(ids)), []
+    while some := list(islice(every, TOGETHER)):
+        found.append(_of_some(application, some, profile, command, fits))
     return Doubts(*("\n".join(filter(None, texts)) for texts in zip(*found, strict=True)))
 
 
-def _of_piece(
+def _of_some(
     application: Application,
     ids: list[str],
     profile: Profile | None,
