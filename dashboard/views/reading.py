@@ -17,12 +17,11 @@ from dashboard.http import HttpRequest, page
 from dashboard.words import spoken
 from tasks import clock, sync
 from tasks.models import Application, Sync
-from tasks.sync.sections import DEVICE_PAGE, MEMBER_PAGE
+from tasks.sync import devices, groups
 
 SOON = dt.timedelta(seconds=6)
 """A reading that goes on so soon is not said to wait."""
 
-PAGE_SIZES = {Sync.Section.DEVICES: DEVICE_PAGE, Sync.Section.MEMBERS: MEMBER_PAGE}
 SHARE = 0.8
 """Of the allowed calls, for readings."""
 
@@ -80,7 +79,8 @@ def reading_of(application: Application) -> dict[str, Any]:
 
 def _left(going_on: Sync) -> str:
     """How long the rest of the section takes at the pace that the platform allows, where it takes minutes."""
-    size = PAGE_SIZES.get(Sync.Section(going_on.section))
+    sizes = {Sync.Section.DEVICES: devices.PAGE, Sync.Section.MEMBERS: groups.MEMBER_PAGE}
+    size = sizes.get(Sync.Section(going_on.section))
     pages = (going_on.total - going_on.done) / size if size else 0
     minutes = pages / max(SHARE * going_on.application.calls_per_minute, 1)
     return spoken(dt.timedelta(minutes=math.ceil(minutes))) if minutes > 1 else ""

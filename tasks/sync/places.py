@@ -31,7 +31,7 @@ def take(sync_id: int) -> Sync | None:
         due_at=until, is_waiting=False
     ):
         return None
-    sync.due_at, sync.taken_at = until, now
+    sync.due_at, sync.taken_at = until, max(now, sync.started_at)
     return sync
 
 

@@ -79,8 +79,8 @@ def test_pages_onwards_and_back_show_every_device_that_passes_once(
     """However few devices a page looks at, and whichever filter is read first."""
     monkeypatch.setattr(devices, "REACH", reach)
     monkeypatch.setattr(devices, "COSTLY_REACH", reach)
-    monkeypatch.setattr(fleet, "FEW", few)
-    monkeypatch.setattr(fleet, "SOME", few)
+    monkeypatch.setattr("tasks.fleet.searching.FEW", few)
+    monkeypatch.setattr("tasks.fleet.searching.SOME", few)
     choice = Choice(**asked)
     expected = [device.device_id for device in fleet.select(known, choice)]
     assert expected == [

@@ -54,7 +54,7 @@ def test_a_text_is_the_beginning_of_an_id_or_a_part_of_the_name(application, tex
 
 
 def test_of_many_devices_a_name_is_found_by_how_it_begins(application, monkeypatch):
-    monkeypatch.setattr(fleet, "FEW", 2)
+    monkeypatch.setattr("tasks.fleet.searching.FEW", 2)
     for name in ("Pump 1", "The Pump", "Pump 2"):
         DeviceFactory(application=application, device_id=name.lower(), name=name)
     assert ids(application, text="Pump") == ["pump 1", "pump 2"]

@@ -14,7 +14,7 @@ from tasks.lifecycle import budget
 from tasks.lifecycle.asking import ask
 from tasks.models import Application, Census, Device, Group, Membership, Profile, Sync
 from tasks.platform import client
-from tasks.sync import sections, turns
+from tasks.sync import devices, groups, sections, turns
 from tests.factories import ApplicationFactory, DeviceFactory, GroupFactory, TaskFactory, UserFactory
 from tests.sandbox import API, running_sandbox
 from tests.tasks.platform.servers import saying
@@ -26,9 +26,9 @@ REGISTER = f"{API}/reg/v1.1.0/deviceCredentials"
 
 @pytest.fixture
 def small_pages(monkeypatch):
-    monkeypatch.setattr(sections, "DEVICE_PAGE", 30)
-    monkeypatch.setattr(sections, "MEMBER_PAGE", 15)
-    monkeypatch.setattr(sections, "GROUP_PAGE", 4)
+    monkeypatch.setattr(devices, "PAGE", 30)
+    monkeypatch.setattr(groups, "MEMBER_PAGE", 15)
+    monkeypatch.setattr(groups, "PAGE", 4)
 
 
 def through(reading):
@@ -310,7 +310,7 @@ def test_a_reading_can_be_stopped_between_two_pages(sandbox, application, small_
 
 def test_it_waits_for_the_budget_and_leaves_a_share_to_submissions(application, times, monkeypatch):
     """Of 100 calls in any minute 80 at most, and 50 while a submission waits for one."""
-    monkeypatch.setattr(sections, "DEVICE_PAGE", 3)
+    monkeypatch.setattr(devices, "PAGE", 3)
     Application.objects.update(calls_per_minute=20)
     application.refresh_from_db()
     reading = sync.start(application)

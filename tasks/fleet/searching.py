@@ -1,109 +1,20 @@
-"""Choose devices from the catalogue: by text, kind, status, location, group, and what came of their last command.
-
-``search`` decides which index is read first, because databases that choose for themselves may read a million rows.
-"""
+"""Find the devices that are meant, and decide which index is read first: databases may read a million rows instead."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.lookups import Exact, In
-from django.utils.http import urlencode
 
-from tasks.lifecycle.rerun import STATUSES
 from tasks.models import Application, Census, Device, Group, Membership, Result
 from tasks.platform.pushes import FINAL_STATUSES
 
-MOST_GROUPS = 1000
+from .choice import FINAL, Choice, LastOutcome
 
 FEW = 10_000
 """Up to so many devices a name is searched for a text anywhere in it; of more, only for how it begins."""
-
-
-class LastOutcome(StrEnum):
-    """What came of the newest command that a device got; those of a rerun are spelled as there."""
-
-    SUCCESSFUL = "successful"
-    FAILED = "failed"
-    TIMED_OUT = "timed-out"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-    NO_ANSWER = "no-answer"
-    NEVER = "never"
-
-
-WORDS: dict[LastOutcome, str] = {
-    LastOutcome.SUCCESSFUL: "successful",
-    LastOutcome.FAILED: "failed",
-    LastOutcome.TIMED_OUT: "timed out",
-    LastOutcome.EXPIRED: "expired",
-    LastOutcome.CANCELLED: "cancelled",
-    LastOutcome.NO_ANSWER: "without a final answer",
-    LastOutcome.NEVER: "never commanded",
-}
-
-FINAL: dict[LastOutcome, str] = {
-    LastOutcome.SUCCESSFUL: "SUCCESSFUL",
-    **{LastOutcome(outcome): status for outcome, status in STATUSES.items()},
-}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which devices of an application are meant; an empty text asks for nothing. ``group`` is the platform's id."""
-
-    text: str = ""
-    device_type: str = ""
-    manufacturer_id: str = ""
-    model: str = ""
-    status: str = ""
-    location: str = ""
-    group: str = ""
-    outcome: str = ""
-
-    @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> Choice:
-        """From the parameters of a page; unknown ones and an unknown outcome ask for nothing."""
-        given = {field.name: query.get(field.name, "").replace("\0", "")[:1024] for field in fields(cls)}
-        given["text"] = given["text"].strip()
-        if given["outcome"] not in set(LastOutcome):
-            given["outcome"] = ""
-        return cls(**given)
-
-    def to_query(self) -> dict[str, str]:
-        """What ``from_query`` reads, without what is not asked for."""
-        return {name: value for name, value in asdict(self).items() if value}
-
-    @property
-    def query_string(self) -> str:
-        return urlencode(self.to_query())
-
-    def __bool__(self) -> bool:
-        return bool(self.to_query())
-
-
-@dataclass(frozen=True)
-class Kind:
-    device_type: str
-    manufacturer_id: str
-    model: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Facets:
-    """What a choice can be made of, each with its number of devices as counted after the last reading."""
-
-    devices: int
-    kinds: tuple[Kind, ...]
-    statuses: tuple[tuple[str, int], ...]
-    locations: tuple[tuple[str, int], ...]
-    other_locations: int
-    groups: tuple[Group, ...]
 
 
 @dataclass(frozen=True)
@@ -148,22 +59,6 @@ def search(application: Application, choice: Choice) -> Search:
     if choice.outcome:
         rest &= _came_to(LastOutcome(choice.outcome))
     return Search(first.source, first.key, rest, is_costly=bool(choice.outcome))
-
-
-def facets(application: Application) -> Facets:
-    """What is known of the fleet as a whole: two queries, whatever its size."""
-    census = getattr(application, "census", None)
-    groups = tuple(application.groups.all()[:MOST_GROUPS])
-    if census is None:
-        return Facets(0, (), (), (), 0, groups)
-    return Facets(
-        devices=census.devices,
-        kinds=tuple(Kind(*kind) for kind in census.kinds),
-        statuses=tuple((status, count) for status, count in census.statuses),
-        locations=tuple((location, count) for location, count in census.locations),
-        other_locations=census.other_locations,
-        groups=groups,
-    )
 
 
 def following(text: str) -> str:
