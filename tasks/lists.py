@@ -92,6 +92,11 @@ def of_task(task: Task, outcomes: Iterable[str]) -> str:
     return _lines(found | rerun.results_with(task, others) if others else found)
 
 
+def has_values(devices: DeviceList) -> bool:
+    """Does each of them come with values of its own?"""
+    return ValueTable.objects.filter(pk=devices.pk).exists()
+
+
 def keep_values(whole: DeviceList, part: DeviceList) -> None:
     """Give ``part``, some of the devices of ``whole`` in their order, the values that they have there, if any."""
     table = ValueTable.objects.filter(pk=whole.pk).first()

@@ -184,7 +184,12 @@ class Source(forms.Form):
         except (NotOffered, TooMany) as refusal:
             self.problem = str(refusal)
             return []
-        return [(operation, counted[operation], words) for operation, words in WORDS.items()]
+        offered = KEEP_VALUES if lists.has_values(self.kept) else WORDS
+        return [
+            (operation, counted[operation], words)
+            for operation, words in WORDS.items()
+            if operation in offered
+        ]
 
     def take(self, operation: Operation) -> DeviceList | None:
         """The list that the operation gives, made of what is at hand; None with a ``problem`` when it cannot be."""
@@ -225,6 +230,10 @@ STEPS: dict[Operation, str] = {
 
 PARTS = frozenset({Operation.WITHOUT, Operation.BOTH})
 """What leaves some of the devices at hand, and no others."""
+
+
+KEEP_VALUES = PARTS | {Operation.INSTEAD}
+"""What is offered for devices that have values of their own: others than those at hand would have none."""
 
 
 def made(ids: str, author: User, **columns: Any) -> DeviceList:

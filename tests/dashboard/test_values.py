@@ -251,3 +251,19 @@ def test_the_rest_is_checked_for_another_command_without_those_that_were_removed
     free = desk.post("/compose/", kept(other, profile="", service_id="Valve", method="SET"))
     again = desk.post("/compose/", kept(free, read_values="1"))
     assert again.context["form"].devices.kept.text == "meter-0"
+
+
+def test_devices_with_values_are_compared_with_others_and_none_without_values_is_added(
+    desk: Client, values: Typed, fleet: Application
+) -> None:
+    page = read(desk, values(values_text="deviceId,count\nmeter-0,1\nmeter-3,4\nstranger-1,7\n"))
+    asked = {"devices_from": "catalogue", "from_status": "OFFLINE"}
+    offered = desk.post("/compose/", kept(page, **asked))
+    results = {str(operation): count for operation, count, _ in offered.context["form"].source.results}
+    assert results == {"without": 2, "both": 1, "instead": 2}
+    left = desk.post("/compose/", kept(offered, take="both"))
+    assert "1 different set of count for 1 device" in words(left)
+    assert ValueTable.objects.get(pk=left.context["form"].devices.kept.pk).sets == [[{"count": 4}, 1]]
+    instead = desk.post("/compose/", kept(offered, take="instead"))
+    assert left.context["form"].devices.kept.text == "meter-3"
+    assert "1 different set" not in words(instead)
