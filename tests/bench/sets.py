@@ -42,8 +42,8 @@ def run() -> None:
     name = wrapper.settings_dict["NAME"]
     line(
         f"lists of 1,000,000 ids, {connection.vendor}",
-        "seconds, more memory than before",
-        "with sets of strings",
+        "CPU, wall clock, memory",
+        "the same with sets of strings",
     )
     for act, words in ACTS.items():
         ours, plain = [], []

@@ -269,3 +269,16 @@ def test_of_a_very_long_list_some_are_looked_up_and_stand_for_the_others(fleet, 
     assert told.parts[0].count == 6
     short = reach(fleet, asked(TargetType.DEVICE_LIST), _kept([f"meter-{n}" for n in range(4)]))
     assert (short.count, short.sampled, short.known) == (4, 1, 4)
+
+
+def test_the_devices_of_a_location_are_found_by_its_index(fleet):
+    """SQLite chose to look at every device of the fleet instead, which took seconds in a million."""
+    if connection.vendor != "sqlite":
+        return
+    with CaptureQueriesContext(connection) as queries:
+        reach(fleet, asked(TargetType.DEVICE_AREA, deviceLocation="Hall Meter"))
+    counting = next(query["sql"] for query in queries if "COUNT(" in query["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {counting}")
+        plan = " ".join(step[3] for step in cursor.fetchall())
+    assert "COVERING INDEX device_at_location (application_id=? AND location=?)" in plan

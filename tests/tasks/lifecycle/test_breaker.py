@@ -146,3 +146,11 @@ def test_questions_wait_while_the_platform_is_left_alone(sandbox, application, t
     assert ask(application, lambda line, token: client.devices(line, token, page=0))
     application.refresh_from_db()
     assert (application.failures, application.open_until) == (0, None)
+
+
+def test_a_question_that_is_answered_ends_the_failures_before_it(sandbox, application):
+    ask(application, lambda line, token: client.devices(line, token, page=0))  # logs in
+    Application.objects.update(failures=4, open_until=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    ask(application, lambda line, token: client.devices(line, token, page=0))
+    application.refresh_from_db()
+    assert (application.failures, application.open_until) == (0, None)

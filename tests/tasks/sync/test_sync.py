@@ -14,7 +14,7 @@ from tasks.lifecycle import budget
 from tasks.lifecycle.asking import ask
 from tasks.models import Application, Census, Device, Group, Membership, Profile, Sync
 from tasks.platform import client
-from tasks.sync import devices, groups, sections, turns
+from tasks.sync import devices, groups, places, sections, turns
 from tests.factories import ApplicationFactory, DeviceFactory, GroupFactory, TaskFactory, UserFactory
 from tests.sandbox import API, running_sandbox
 from tests.tasks.platform.servers import saying
@@ -323,6 +323,20 @@ def test_it_waits_for_the_budget_and_leaves_a_share_to_submissions(application, 
     TaskFactory(application=application, due_at=times.now)
     sync.go_on(reading.pk)
     assert budget.used(application) == 10
+
+
+def test_the_turn_is_kept_while_what_is_gone_is_removed_part_by_part(application, times, monkeypatch):
+    """A worker that is taken for dead meanwhile would lose its turn."""
+    monkeypatch.setattr(devices, "CHUNK", 2)
+    for _ in range(5):
+        DeviceFactory(application=application, read_at=times.now - dt.timedelta(days=1))
+    reading = sync.start(application)
+    Sync.objects.update(section=Sync.Section.GONE, counts={"devices reported": 0})
+    taken = turns.take(reading.pk)
+    times.on(60)
+    sections.step(taken, partial(ask, application))
+    assert taken.due_at == Sync.objects.get().due_at == times.now + places.LEASE
+    assert (taken.section, application.devices.count()) == (Sync.Section.GROUPS, 0)
 
 
 def test_short_waits_are_waited_for(sandbox, application, small_pages, times):
