@@ -30,7 +30,10 @@ class DevicesPart(forms.Form):
     def __init__(
         self, data: QueryDict, files: Any = None, *, user: User, is_unfinished: bool = False
     ) -> None:
-        super().__init__(data.copy(), files, auto_id="id_%s", use_required_attribute=False)
+        data = data.copy()
+        for name in JOINED & data.keys():
+            data[name] = "\n".join(data.getlist(name))
+        super().__init__(data, files, auto_id="id_%s", use_required_attribute=False)
         self.user, self.is_unfinished = user, is_unfinished
         self.devices = GivenDevices(user, self.raw("device_list"))
 
@@ -46,8 +49,6 @@ class DevicesPart(forms.Form):
 
     def raw(self, name: str) -> str:
         """What is typed; of several values each on a line."""
-        if name in JOINED:
-            return "\n".join(self.data.getlist(name))
         return str(self.data.get(name, ""))
 
     @property

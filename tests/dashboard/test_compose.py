@@ -475,6 +475,13 @@ def test_groups_of_another_application_are_not_offered(desk: Client, typed: Type
     assert "foreign" not in text_of(page)
 
 
+def test_ticked_groups_survive_a_look_at_another_target_type(desk: Client, typed: Typed) -> None:
+    page = desk.post("/compose/", typed(target_type="Broadcast", group_names=["night", "day", ""]))
+    assert fields(page).value("group_names").split() == ["night", "day"]
+    back = desk.post("/compose/", fields(page).posted | {"target_type": ["GroupList"]})
+    assert fields(back).value("group_names").split() == ["night", "day"]
+
+
 @pytest.fixture
 def many_groups(site_app: Application) -> None:
     Group.objects.bulk_create(
