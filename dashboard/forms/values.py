@@ -56,6 +56,10 @@ class GivenValues:
         form.fields |= fields()
         self._take_fields()
 
+    def put_off(self) -> None:
+        """Leave a table as text until a post asks for what it says."""
+        self._is_read = True
+
     def read(self) -> None:
         """Take what this post brought. What is good takes the place of the list of devices."""
         data, kept = self.form.data, self.form.devices.kept
