@@ -52,7 +52,7 @@ class GivenValues:
         self.parsed: Table | None = None
         self.before: ValueTable | None = None  # what the page showed that was posted
         self.kept = _table_of(form.devices.kept)
-        self._is_read = False
+        self.is_read = False  # what is typed is read once, and not by looking at a draft
         form.fields |= fields()
         self._take_fields()
 
@@ -61,9 +61,9 @@ class GivenValues:
         data, kept = self.form.data, self.form.devices.kept
         text, file, source = data.get("values_text", ""), self.form.files.get("values_file"), ""
         again = "read_values" in data and self.kept is not None and not self.is_current
-        if self._is_read or self.is_locked or not (text.strip() or file or again):
+        if self.is_read or self.is_locked or not (text.strip() or file or again):
             return
-        self._is_read = True
+        self.is_read = True
         try:
             if file:
                 source, text = file.name or "", _decoded(file)

@@ -45,6 +45,7 @@ def compose(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         begun = start(request.GET, request.user)
         form = ComposeForm(begun.data, user=request.user, is_unfinished=True)
+        form.values.is_read = True
         return show(request, form, of_draft(begun.draft, request.user) if begun.draft else Saved())
     if "review" in request.POST or "as_template" in request.POST:
         return _review(request)
