@@ -61,7 +61,7 @@ class ComposeForm(ShapedFields):
     def proposed_name(self) -> str:
         """What the task is called when nobody gives it a name."""
         stem = str(self.locks.version.template) if self.locks else self.raw("method") or "Task"
-        return f"{stem[:200]} · {timezone.localtime():%Y-%m-%d %H:%M:%S}"
+        return f"{stem[:200]} · {timezone.localtime():%Y-%m-%d %H:%M:%S %Z}"
 
     def read_devices(self) -> None:
         """Take what this post brought of device ids, and of values for each of them."""
