@@ -72,7 +72,7 @@ def show(
         parts = (*parts, "_where-part.html")  # the profile fills in the type
     if asked == "what-part" and (form.values.kept or form.values.parsed or "forget_values" in request.POST):
         parts = (*parts, "_where-part.html")  # the table's devices take the place of others
-    if asked == "devices" and (form.values.kept or form.values.before):
+    if asked in ("devices", "where-part") and (form.values.kept or form.values.before):
         parts = (*parts, "_what-part.html")  # its table has other devices now, or is gone
     if asked in ("what-part", "command-part") and form.chosen_target == TargetType.DEVICE_LIST:
         parts = (*parts, "_doubts.html")  # which devices know the command
