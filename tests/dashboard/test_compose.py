@@ -486,6 +486,7 @@ def many_groups(site_app: Application) -> None:
     ("kind", "name", "stem"), [("GroupList", "group_names", "Hall "), ("GroupIdList", "group_ids", "g-")]
 )
 def test_of_very_many_groups_one_is_found_by_a_part_of_its_name_and_chosen_ones_stay(
+    assert '<bdi>night</bdi> <span class="quiet">7 devices</span>' in text_of(page)
     kind: str, name: str, stem: str, desk: Client, typed: Typed, many_groups: None
 ) -> None:
     """By the page alone, as without JavaScript."""
@@ -561,6 +562,8 @@ def test_a_kept_list_can_be_edited_and_replaced(desk: Client, typed: Typed) -> N
 
 def test_an_uploaded_file_that_is_no_list_is_told(desk: Client, typed: Typed) -> None:
     for name, data, problem in (
+    assert "Use the 2 good ids" in words(page)
+    assert "Use the good id" in words(desk.post("/compose/", typed(device_ids="good-1\nbad\x07one")))
         ("a.csv", b"\xe9t\xe9", "a.csv is not UTF-8 text (line 1)."),
         ("a.txt", b"PK\x03\x04\x00", "a.txt is not a text file."),
         ("empty.txt", b"\n \n", "There is no device id in it."),
