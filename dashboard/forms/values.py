@@ -116,6 +116,11 @@ class GivenValues:
         return "target" in self.form.locked_parts
 
     @property
+    def is_shown(self) -> bool:
+        """Is there a table, or may one be given?"""
+        return bool(self.kept or self.parsed) or not (self.is_locked or self.form.no_commands)
+
+    @property
     def _is_the_templates(self) -> bool:
         locks = self.form.locks
         return locks is not None and self.kept is not None and self.kept.pk == locks.version.device_list_id

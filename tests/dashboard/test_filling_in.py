@@ -38,6 +38,15 @@ def test_a_very_long_command_still_makes_a_name(desk: Client, typed: Typed) -> N
     assert len(sent(desk, typed(name="", method="m" * 128))["taskName"]) <= 256
 
 
+def test_how_long_commands_are_kept_is_said_as_people_do(desk: Client, typed: Typed) -> None:
+    for timeout, said in [
+        ("1440", "kept for 1 day"),
+        ("90", "kept for 1 hour 30 minutes"),
+        ("x", "a timeout of your own"),
+    ]:
+        assert f"{said}, with pushes" in words(desk.post("/compose/", typed(timeout=timeout)))
+
+
 def test_the_only_profile_is_chosen_and_of_several_none(
     desk: Client, meter: Profile, site_app: Application
 ) -> None:
