@@ -61,7 +61,7 @@ class ComposeForm(ShapedFields):
     def proposed_name(self) -> str:
         """What the task is called when nobody gives it a name."""
         stem = str(self.locks.version.template) if self.locks else self.raw("method") or "Task"
-        return f"{stem[:200]} · {timezone.localtime():%Y-%m-%d %H:%M:%S}"
+        return f"{stem[:200]} · {timezone.localtime():%Y-%m-%d %H:%M:%S %Z}"
 
     def read_devices(self) -> None:
         """Take what this post brought of device ids, and of values for each of them."""
@@ -81,6 +81,8 @@ class ComposeForm(ShapedFields):
             self.add_error(name if name in self.fields else None, problem)
         if "name" not in self.problems and not cleaned.get("name"):
             cleaned["name"] = self.proposed_name
+        if self.no_commands:
+            self.add_error("profile", self.no_commands)
         if self.chosen_target == TargetType.DEVICE_LIST:
             if self.values.problem:
                 self.add_error(None if self.values.is_locked else "values_text", self.values.problem)
@@ -125,6 +127,8 @@ class ComposeForm(ShapedFields):
             if field not in known:
                 self.add_error(field, f"{name} {problem.message}.")
             return
+        if self.no_commands and problem.path.startswith("param.command."):
+            return  # told at the profile
         stem = problem.path.partition("[")[0]
         found = self._groups_field if stem == "param.groupList" else FIELD_OF_PATH.get(stem)
         at = found if found in self.fields else None

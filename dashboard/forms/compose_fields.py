@@ -23,6 +23,21 @@ TARGET_FIELDS: dict[TargetType, tuple[str, ...]] = {
 }
 """Target type -> the form's fields that belong to it; those of other types are carried along, hidden."""
 
+MISSING = {
+    "application": "Choose an application.",
+    "target_type": "Choose whom to send to.",
+    "device_type": "Choose a kind of device, or type its device type.",
+    "manufacturer_id": "Choose a kind of device, or type its manufacturer id.",
+    "model": "Choose a kind of device, or type its model.",
+    "device_location": "Type a location.",
+    "group_names": "Choose a group, or type its name.",
+    "group_ids": "Choose a group, or type its id.",
+    "service_id": "Type a service, or choose a profile and one of its services.",
+    "method": "Type a command, or choose a profile and one of its commands.",
+    "timeout": "Type a number of minutes.",
+}
+"""Field -> what to do when it is required and empty."""
+
 
 def _lines(text: str) -> list[str]:
     return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
@@ -126,3 +141,14 @@ class ComposeFields(forms.Form):
     copied_from = forms.IntegerField(required=False, widget=forms.HiddenInput)
     template_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     edits = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+def profile_choices() -> list[tuple[Any, str]]:
+    """What there is to choose from, read when it is drawn and as plain rows: there may be hundreds."""
+    columns = ("pk", "device_type", "manufacturer_name", "manufacturer_id", "model")
+    rows = Profile.objects.values_list(*columns)
+    nothing = str(ComposeFields.base_fields["profile"].empty_label)  # type: ignore[attr-defined]
+    return [
+        ("", nothing),
+        *((pk, f"{kind} · {maker or maker_id} · {model}") for pk, kind, maker, maker_id, model in rows),
+    ]

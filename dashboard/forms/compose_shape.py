@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Iterable
 from typing import Any, Self
@@ -12,12 +13,13 @@ from django.http import QueryDict
 from django.utils.choices import CallableChoiceIterator
 from django.utils.functional import cached_property
 
+from dashboard.words import spoken
 from tasks.models import Application, Profile
 from tasks.profiles.schema import Command, Service
 from tasks.targets import TargetType
 
 from . import parameters
-from .compose_fields import TARGET_FIELDS, ComposeFields
+from .compose_fields import MISSING, TARGET_FIELDS, ComposeFields, profile_choices
 from .devices_part import DevicesPart
 from .known_targets import KnownKind, at_location, groups_of, kinds_of, with_kind
 from .locks import locks_of, show_locked
@@ -25,6 +27,8 @@ from .typed import tags_of
 from .values import GivenValues
 
 MOST_CARRIED = 200
+
+NO_COMMANDS = "This profile has no commands. Choose another one, or none to type the command."
 
 
 class ShapedFields(DevicesPart, ComposeFields):
@@ -51,9 +55,12 @@ class ShapedFields(DevicesPart, ComposeFields):
         self.json_problem = ""
         if not user.has_perm("tasks.prioritise_task"):
             del self.fields["priority"]
-        self.fields["profile"].widget.choices = CallableChoiceIterator(functools.cache(_profiles))
+        self.fields["profile"].widget.choices = CallableChoiceIterator(functools.cache(profile_choices))
         self._shape_target()
         self._shape_command()
+        for name, sentence in MISSING.items():
+            if name in self.fields:
+                self.fields[name].error_messages["required"] = sentence
         self.values = GivenValues(self)
         if self.locks:
             show_locked(self, self.locks.fields)
@@ -121,6 +128,12 @@ class ShapedFields(DevicesPart, ComposeFields):
         if self.chosen_profile is None:
             return
         self.services = [service for service in self.chosen_profile.schema.services if service.commands]
+        if not self.services:
+            for name in ("service_id", "method"):
+                del self.fields[name]
+                self.data[name] = ""
+            self.fields["paras"].widget = _carried()
+            return
         service = _named(self.services, "id", self.raw("service_id"))
         self.fields["service_id"] = forms.ChoiceField(
             label="Service", choices=[(service.id, service.id) for service in self.services]
@@ -142,9 +155,16 @@ class ShapedFields(DevicesPart, ComposeFields):
     @property
     def is_free(self) -> bool:
         """The parameters are typed as JSON: there is no profile, or the operator likes it better."""
+        if self.no_commands:
+            return False
         return self.chosen_profile is None or self.raw("as_json") in ("on", "True")
 
     # What the template asks
+
+    @property
+    def no_commands(self) -> str:
+        """What to do about a profile without any; empty when there is something to choose, or to type."""
+        return NO_COMMANDS if self.chosen_profile and not self.services else ""
 
     @property
     def chosen_command(self) -> tuple[str, str]:
@@ -199,12 +219,12 @@ class ShapedFields(DevicesPart, ComposeFields):
     @property
     def delivery_words(self) -> str:
         timeout = self.raw("timeout")
-        minutes = (
-            f"{int(timeout):,} minutes"
+        kept = (
+            f"kept for {spoken(dt.timedelta(minutes=int(timeout)))}"
             if timeout.isdecimal() and len(timeout) < 9
             else "a timeout of your own"
         )
-        return f"{minutes}, {'with' if self._has_callback else 'without'} pushes"
+        return f"{kept}, {'with' if self._has_callback else 'without'} pushes"
 
     @property
     def _has_callback(self) -> bool:
@@ -226,17 +246,6 @@ class ShapedFields(DevicesPart, ComposeFields):
     @property
     def error_count(self) -> int:
         return len(self.errors)
-
-
-def _profiles() -> list[tuple[Any, str]]:
-    """What there is to choose from, read when it is drawn and as plain rows: there may be hundreds."""
-    columns = ("pk", "device_type", "manufacturer_name", "manufacturer_id", "model")
-    rows = Profile.objects.values_list(*columns)
-    nothing = str(ComposeFields.base_fields["profile"].empty_label)  # type: ignore[attr-defined]
-    return [
-        ("", nothing),
-        *((pk, f"{kind} · {maker or maker_id} · {model}") for pk, kind, maker, maker_id, model in rows),
-    ]
 
 
 def _carried() -> forms.Textarea:

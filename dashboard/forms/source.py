@@ -41,7 +41,7 @@ LONGEST = {"from_ids": 5_000_000}
 MISSING = {
     IDS: "Paste ids or choose a file.",
     LIST: "Choose a list.",
-    CATALOGUE: "Say which devices.",
+    CATALOGUE: "Choose at least one filter.",
     TASK: "Name a task, and which of its devices.",
 }
 
@@ -74,7 +74,9 @@ class Source(forms.Form):
     from_group = forms.ChoiceField(label="Group")
     from_last = forms.ChoiceField(label="Last command", choices=[("", "any"), *fleet.WORDS.items()])
     from_task = forms.CharField(
-        label="Task", widget=forms.TextInput(attrs={"list": "recent-tasks", "placeholder": "its number"})
+        label="Task",
+        widget=forms.TextInput(attrs={"list": "recent-tasks"}),
+        help_text="Its number, which stands beside its name (#12). The latest are offered as you type.",
     )
 
     def __init__(

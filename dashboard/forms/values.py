@@ -52,22 +52,18 @@ class GivenValues:
         self.parsed: Table | None = None
         self.before: ValueTable | None = None  # what the page showed that was posted
         self.kept = _table_of(form.devices.kept)
-        self._is_read = False
+        self.is_read = False  # what is typed is read once, and not by looking at a draft
         form.fields |= fields()
         self._take_fields()
-
-    def put_off(self) -> None:
-        """Leave a table as text until a post asks for what it says."""
-        self._is_read = True
 
     def read(self) -> None:
         """Take what this post brought. What is good takes the place of the list of devices."""
         data, kept = self.form.data, self.form.devices.kept
         text, file, source = data.get("values_text", ""), self.form.files.get("values_file"), ""
         again = "read_values" in data and self.kept is not None and not self.is_current
-        if self._is_read or self.is_locked or not (text.strip() or file or again):
+        if self.is_read or self.is_locked or not (text.strip() or file or again):
             return
-        self._is_read = True
+        self.is_read = True
         try:
             if file:
                 source, text = file.name or "", _decoded(file)
@@ -118,6 +114,11 @@ class GivenValues:
     def is_locked(self) -> bool:
         """Devices and their values are as the template has them."""
         return "target" in self.form.locked_parts
+
+    @property
+    def is_shown(self) -> bool:
+        """Is there a table, or may one be given?"""
+        return bool(self.kept or self.parsed) or not (self.is_locked or self.form.no_commands)
 
     @property
     def _is_the_templates(self) -> bool:

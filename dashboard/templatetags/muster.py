@@ -220,7 +220,7 @@ def _tick(name: str, value: str, group: Group, is_chosen: bool) -> SafeString:  
     chosen = '<input type="checkbox" name="{}" value="{}" checked>'
     plain = '<input type="checkbox" name="{}" value="{}">'
     return format_html(
-        '<label class="choice">{} {} <span class="quiet">{} device{}</span></label>',
+        '<label class="choice">{} <bdi>{}</bdi> <span class="quiet">{} device{}</span></label>',
         format_html(chosen if is_chosen else plain, name, value),
         group.name,
         f"{group.size:,}",

@@ -45,7 +45,7 @@ def compose(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         begun = start(request.GET, request.user)
         form = ComposeForm(begun.data, user=request.user, is_unfinished=True)
-        form.values.put_off()
+        form.values.is_read = True
         return show(request, form, of_draft(begun.draft, request.user) if begun.draft else Saved())
     if "review" in request.POST or "as_template" in request.POST:
         return _review(request)
@@ -72,7 +72,7 @@ def show(
         parts = (*parts, "_where-part.html")  # the profile fills in the type
     if asked == "what-part" and (form.values.kept or form.values.parsed or "forget_values" in request.POST):
         parts = (*parts, "_where-part.html")  # the table's devices take the place of others
-    if asked == "devices" and (form.values.kept or form.values.before):
+    if asked in ("devices", "where-part") and (form.values.kept or form.values.before):
         parts = (*parts, "_what-part.html")  # its table has other devices now, or is gone
     if asked in ("what-part", "command-part") and form.chosen_target == TargetType.DEVICE_LIST:
         parts = (*parts, "_doubts.html")  # which devices know the command

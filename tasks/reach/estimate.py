@@ -88,7 +88,7 @@ def reach(application: Application, param: Mapping[str, Any], kept: DeviceList |
         words = f"at most, as a device may be in several groups, {PARTLY}" if len(groups) > 1 else PARTLY
     return Reach(
         count=at_most if is_partly_known else found.known if found.listed is None else found.listed,
-        words=words.format(at=f"{application.catalogue_at:%Y-%m-%d %H:%M} UTC") + _narrowing(param),
+        words=words + _narrowing(param),
         as_of=application.catalogue_at,
         parts=tuple(Part(kind, count, knows[kind]) for kind, count in found.kinds),
         statuses=dict(found.statuses),
@@ -101,15 +101,15 @@ def reach(application: Application, param: Mapping[str, Any], kept: DeviceList |
 
 WORDS: dict[TargetType, str] = {
     TargetType.DEVICE_LIST: "as listed",
-    TargetType.DEVICE_TYPE: "by the catalogue as read {at}",
-    TargetType.DEVICE_AREA: "with exactly this location, by the catalogue as read {at}; "
+    TargetType.DEVICE_TYPE: "by the catalogue",
+    TargetType.DEVICE_AREA: "with exactly this location, by the catalogue; "
     "how the platform compares locations is not documented",
-    TargetType.GROUP_LIST: "in these groups, by the catalogue as read {at}",
-    TargetType.GROUP_ID_LIST: "in these groups, by the catalogue as read {at}",
-    TargetType.BROADCAST: "by the catalogue as read {at}",
+    TargetType.GROUP_LIST: "in these groups, by the catalogue",
+    TargetType.GROUP_ID_LIST: "in these groups, by the catalogue",
+    TargetType.BROADCAST: "by the catalogue",
 }
 
-PARTLY = "by the sizes of the groups as read {at}; not all of their members are in the catalogue"
+PARTLY = "by the sizes of the groups; not all of their members are in the catalogue"
 
 
 def _groups(application: Application, param: Mapping[str, Any]) -> dict[str, tuple[int, int]]:

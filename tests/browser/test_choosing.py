@@ -92,6 +92,21 @@ def test_a_table_of_values_becomes_a_family(
     ]  # fmt: skip
 
 
+@script
+def test_a_table_of_values_is_offered_for_a_list_of_devices_alone(
+    visit: Any,
+    fleet: Application,  # noqa: F811
+) -> None:
+    page = visit.page
+    visit.go("/compose/?target_type=DeviceList&service_id=Valve&method=SET")
+    offered = page.get_by_text("Different values for each device…")
+    expect(offered).to_be_visible()
+    page.get_by_label("Send to").select_option("GroupList")
+    expect(offered).to_be_hidden()
+    page.get_by_label("Send to").select_option("DeviceList")
+    expect(offered).to_be_visible()
+
+
 @pytest.fixture
 def family(fleet: Application, operator: User) -> Family:  # noqa: F811
     """Twelve tasks that are over; one device of each failed, and another one succeeded."""

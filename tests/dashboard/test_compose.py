@@ -15,8 +15,10 @@ from dashboard.forms.compose_fields import TARGET_FIELDS
 from dashboard.forms.known_targets import MOST_GROUPS
 from dashboard.previews import INLINE
 from tasks.models import Application, DeviceList, Group, Profile, Task
+from tasks.profiles import schema
+from tasks.profiles.schema import Service
 from tasks.targets import MEMBERS, TargetType
-from tests.factories import GroupFactory
+from tests.factories import GroupFactory, ProfileFactory
 
 from .pages import error_at, errors, fields, text_of, words
 
@@ -84,6 +86,7 @@ def test_what_belongs_to_the_target_type_is_required_and_nothing_else(
     page = desk.post("/compose/", typed(target_type=kind, device_ids="", review=1))
     expected = EXPECTED[kind][0] - {"device_file"}
     assert set(errors(page)) == expected
+    assert "This field is required." not in words(page)
     assert page.status_code == (422 if expected else 302)
     assert Task.objects.count() == 0
 
@@ -263,6 +266,23 @@ def test_optional_parameters_left_out_are_not_sent(desk: Client, typed: Typed, m
     assert without["param"]["command"] == {"serviceId": "Valve", "method": "CLOSE"}
 
 
+@pytest.mark.parametrize("as_json", ["", "on"])
+def test_a_profile_without_commands_asks_for_another_one_and_for_nothing_else(
+    as_json: str, desk: Client, typed: Typed
+) -> None:
+    definition = schema.Profile("Odd", "m-1", "Maker", "O1", "CoAP", (Service("Raw", "Raw"),))
+    empty = ProfileFactory(device_type="Odd", definition=schema.to_dict(definition))
+    posted = typed(profile=empty.pk, as_json=as_json)
+    said = "This profile has no commands. Choose another one, or none to type the command."
+    looked_at = desk.post("/compose/", posted)
+    assert (words(looked_at).count(said), errors(looked_at)) == (1, {})
+    refused = desk.post("/compose/", posted | {"review": "1"})
+    assert (refused.status_code, errors(refused)) == (422, {"profile": said})
+    assert not fields(refused).visible & {"service_id", "method", "paras", "values_text"}
+    assert fields(refused).value("paras") == posted["paras"]
+    assert "1 field needs your attention." in words(refused)
+
+
 def test_a_device_type_is_prefilled_from_the_profile(desk: Client, typed: Typed, meter: Profile) -> None:
     page = desk.post("/compose/", with_profile(typed, meter, target_type="DeviceType"))
     held = fields(page)
@@ -319,11 +339,12 @@ BAD_FIELDS: list[tuple[str, str, str]] = [
     ("timeout", "true", "Enter a whole number."),
     ("timeout", '"10"', "Enter a whole number."),
     ("timeout", "9" * 5000, "Enter a whole number."),
-    ("timeout", "", "This field is required."),
+    ("timeout", "", "Type a number of minutes."),
     ("max_retransmit", "-1", "Select a valid choice."),
     ("max_retransmit", "4", "Select a valid choice."),
     ("service_id", "s" * 65, "Has 65 characters; at most 64."),
-    ("service_id", "", "This field is required."),
+    ("service_id", "", "Type a service, or choose a profile and one of its services."),
+    ("method", "", "Type a command, or choose a profile and one of its commands."),
     ("method", "m" * 129, "Has 129 characters; at most 128."),
     ("group_tag", "t" * 1025, "Has 1,025 characters; at most 1,024."),
     ("application", "999", "Select a valid choice."),
@@ -465,6 +486,7 @@ def test_known_groups_are_ticked_and_others_typed(desk: Client, typed: Typed, si
     held = fields(page)
     assert held.posted["group_names"] == ["night", "extra\nother"]
     assert "7 devices" in words(page)
+    assert '<bdi>night</bdi> <span class="quiet">7 devices</span>' in text_of(page)
     by_id = typed(target_type="GroupIdList", group_ids=["g-2", "g-1"])
     assert sent(desk, by_id)["param"]["groupList"] == ["g-2", "g-1"]
 
@@ -547,6 +569,8 @@ def test_bad_lines_are_listed_with_their_numbers_and_the_good_ones_can_be_used(
     assert '<td class="number">3</td>' in text_of(page)
     assert '<td class="number">5</td>' in text_of(page)
     assert "2 of the lines cannot be used; 2 devices can." in words(page)
+    assert "Use the 2 good ids" in words(page)
+    assert "Use the good id" in words(desk.post("/compose/", typed(device_ids="good-1\nbad\x07one")))
     assert desk.post("/compose/", values | {"review": 1}).status_code == 422
     used = desk.post("/compose/", fields(page).posted | {"drop_bad": "1"})
     assert "2 bad lines left out" in words(used)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_the_reach_stands_on_the_composer_and_on_the_review(desk: Client, typed:
         assert "3 devices as listed 1 Offline 50 % 1 Online 50 % 1 not in the catalogue" in said
         assert "60 minutes (1 hour) from now" in said
         assert "Meter · m-1 · X1 2 yes" in said
+        assert re.search(r"The catalogue was read <time [^>]*>[^<]* UTC</time>\.", text_of(page))
         assert "1 device is not in the catalogue" in said
 
 
@@ -72,7 +74,7 @@ def test_as_long_as_no_target_is_chosen_nothing_is_said_of_its_reach(desk: Clien
 def test_the_live_preview_has_it_all_as_a_fragment(desk: Client, typed: Typed, fleet: Any) -> None:
     answer = desk.post("/compose/preview/", typed(target_type="Broadcast"), HTTP_HX_REQUEST="true")
     assert text_of(answer).lstrip().startswith('<aside id="preview"')
-    assert "4 devices by the catalogue as read" in words(answer)
+    assert "4 devices by the catalogue 3 Online 75 % 1 Offline 25 % The catalogue was read" in words(answer)
     assert "Caution: Every device of Waterworks gets the command" in words(answer)
 
 

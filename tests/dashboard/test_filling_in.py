@@ -29,13 +29,22 @@ def link_on(answer: Any) -> str:
 def test_a_task_without_a_name_is_called_after_its_command_and_the_time(desk: Client, typed: Typed) -> None:
     reviewed = desk.post("/compose/", typed(name=" ", review="1"))["Location"]
     named = desk.get(reviewed).context["wanted"]["taskName"]
-    assert named.startswith("CLOSE · 20")
+    assert (named[:10], named[-4:]) == ("CLOSE · 20", " UTC")
     desk.post(reviewed)
     assert Task.objects.get().name == named
 
 
 def test_a_very_long_command_still_makes_a_name(desk: Client, typed: Typed) -> None:
     assert len(sent(desk, typed(name="", method="m" * 128))["taskName"]) <= 256
+
+
+def test_how_long_commands_are_kept_is_said_as_people_do(desk: Client, typed: Typed) -> None:
+    for timeout, said in [
+        ("1440", "kept for 1 day"),
+        ("90", "kept for 1 hour 30 minutes"),
+        ("x", "a timeout of your own"),
+    ]:
+        assert f"{said}, with pushes" in words(desk.post("/compose/", typed(timeout=timeout)))
 
 
 def test_the_only_profile_is_chosen_and_of_several_none(

@@ -76,7 +76,7 @@ def test_what_is_chosen_and_counted_is_taken_by_review_too(
     ("source", "problem"),
     [
         ("list", "Choose a list."),
-        ("catalogue", "Say which devices."),
+        ("catalogue", "Choose at least one filter."),
         ("task", "Name a task, and which of its devices."),
     ],
 )
@@ -86,6 +86,15 @@ def test_a_source_without_a_choice_says_what_is_missing(
     refused = desk.post("/compose/", typed(device_ids="", devices_from=source, review=1))
     assert refused.status_code == 422
     assert problem in words(refused)
+
+
+def test_the_tabs_say_how_to_begin(desk: Client, typed: Typed, fleet: Application) -> None:
+    hint = "Choose at least one filter: how many devices pass"
+    unset = typed(device_ids="", devices_from="catalogue")
+    assert hint in words(desk.post("/compose/", unset))
+    assert hint not in words(desk.post("/compose/", unset | {"from_status": "OFFLINE"}))
+    task = desk.post("/compose/", typed(device_ids="", devices_from="task"))
+    assert "Its number, which stands beside its name (#12)." in words(task)
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_a_template_keeps_the_table_of_values_with_its_devices(
     assert "count –" not in said
     page = desk.get("/compose/", {"template": template.pk})
     assert "2 tasks : 2 different sets of count, mode for 3 devices, from template Night." in words(page)
-    assert ("Take them away" in words(page)) == ("target" not in locked)
+    assert ("Do without the table" in words(page)) == ("target" not in locked)
     link = desk.post("/compose/", fields(page).posted).context["saved"].link
     assert (link.left_out, f"template={template.pk}" in link.url) == ("", True)
     assert bodies_of(desk, fields(page).posted) == ITS_OWN

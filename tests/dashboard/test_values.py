@@ -249,6 +249,15 @@ def test_what_is_sent_after_that_is_each_device_with_its_own_values(
     ]
 
 
+def test_parameters_of_a_table_are_asked_for_when_the_target_is_no_list(desk: Client, values: Typed) -> None:
+    page = read(desk, values(values_text="deviceId,count\nmeter-0,1\n"))
+    asked = {"HX-Request": "true", "HX-Target": "where-part"}
+    part = desk.post("/compose/", kept(page, target_type="Broadcast"), headers=asked)
+    assert fields(part).visible >= {"para:count"}
+    untouched = desk.post("/compose/", values(target_type="Broadcast"), headers=asked)
+    assert 'id="what-part"' not in text_of(untouched)
+
+
 @pytest.mark.parametrize(("pressed", "devices"), [("undo_devices", 2), ("forget_devices", 0)])
 def test_the_command_is_drawn_anew_with_the_devices_when_their_values_changed(
     pressed: str, devices: int, desk: Client, values: Typed, fleet: Application

@@ -160,7 +160,7 @@ def test_a_target_by_rule_is_counted_in_the_catalogue(kind, members, count, sile
     told = reach(fleet, asked(kind, **members))
     assert (told.count, told.silent, told.incompatible, told.unknown) == (count, silent, incompatible, 0)
     assert len(told.incompatible_ids) == incompatible
-    assert f"{fleet.catalogue_at:%Y-%m-%d %H:%M} UTC" in told.words
+    assert ("by the catalogue" in told.words, told.as_of) == (True, fleet.catalogue_at)
 
 
 def test_without_a_command_no_device_is_said_to_lack_it(fleet):
