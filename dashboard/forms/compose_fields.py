@@ -69,6 +69,15 @@ class LinesField(forms.CharField):
         return _lines(super().clean(value))
 
 
+def hide(field: forms.Field) -> None:
+    """The field is not shown, and keeps what was given for it: groups in their own way, all else as text."""
+    if isinstance(field.widget, GroupsInput):
+        field.widget.known = None
+    else:
+        field.widget = forms.Textarea()
+    field.widget.attrs |= {"hidden": True, "aria-hidden": "true", "tabindex": "-1"}
+
+
 class ComposeFields(forms.Form):
     """All fields there are; which of them are shown and required is decided by ``compose.ComposeForm``."""
 

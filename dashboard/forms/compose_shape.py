@@ -19,7 +19,7 @@ from tasks.profiles.schema import Command, Service
 from tasks.targets import TargetType
 
 from . import parameters
-from .compose_fields import MISSING, TARGET_FIELDS, ComposeFields, profile_choices
+from .compose_fields import MISSING, TARGET_FIELDS, ComposeFields, hide, profile_choices
 from .devices_part import DevicesPart
 from .known_targets import KnownKind, at_location, groups_of, kinds_of, with_kind
 from .locks import locks_of, show_locked
@@ -108,7 +108,7 @@ class ShapedFields(DevicesPart, ComposeFields):
                 if name == "device_file":
                     del self.fields[name]
                 elif name != "device_list":
-                    field.widget = _carried()
+                    hide(field)
 
         if self.chosen_target == TargetType.DEVICE_AREA:
             self.fields["device_location"].widget.attrs["list"] = "target-locations"
@@ -132,7 +132,7 @@ class ShapedFields(DevicesPart, ComposeFields):
             for name in ("service_id", "method"):
                 del self.fields[name]
                 self.data[name] = ""
-            self.fields["paras"].widget = _carried()
+            hide(self.fields["paras"])
             return
         service = _named(self.services, "id", self.raw("service_id"))
         self.fields["service_id"] = forms.ChoiceField(
@@ -146,7 +146,7 @@ class ShapedFields(DevicesPart, ComposeFields):
         if self.is_unfinished and service and self.command:
             self.data["service_id"], self.data["method"] = service.id, self.command.name
         if not self.is_free:
-            self.fields["paras"].widget = _carried()
+            hide(self.fields["paras"])
             self.fields |= parameters.fields_of(self.command) if self.command else {}
         if self.chosen_target == TargetType.DEVICE_TYPE and self.is_unfinished:
             for name in TARGET_FIELDS[TargetType.DEVICE_TYPE]:
@@ -246,11 +246,6 @@ class ShapedFields(DevicesPart, ComposeFields):
     @property
     def error_count(self) -> int:
         return len(self.errors)
-
-
-def _carried() -> forms.Textarea:
-    """A field that is not shown keeps what was typed into it."""
-    return forms.Textarea(attrs={"hidden": True, "aria-hidden": "true", "tabindex": "-1"})
 
 
 def _named(items: Iterable[Any], attribute: str, wanted: str) -> Any:

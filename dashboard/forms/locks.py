@@ -13,7 +13,7 @@ from django.http import QueryDict
 from dashboard.paging import number
 from tasks.models import DeviceList, TemplateVersion
 
-from .compose_fields import TARGET_FIELDS
+from .compose_fields import TARGET_FIELDS, hide
 from .parameters import PREFIX
 
 FILES = frozenset({"device_file", "values_file"})
@@ -116,7 +116,7 @@ def show_locked(form: forms.Form, names: Collection[str]) -> None:
         if isinstance(field, forms.BooleanField):
             field.widget = forms.CheckboxInput(attrs={"hidden": True})
         else:
-            field.widget = forms.Textarea(attrs={"hidden": True, "aria-hidden": "true", "tabindex": "-1"})
+            hide(field)
 
 
 def _words(field: forms.Field, value: Any) -> str:

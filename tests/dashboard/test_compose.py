@@ -280,6 +280,7 @@ def test_a_profile_without_commands_asks_for_another_one_and_for_nothing_else(
     assert (refused.status_code, errors(refused)) == (422, {"profile": said})
     assert not fields(refused).visible & {"service_id", "method", "paras", "values_text"}
     assert fields(refused).value("paras") == posted["paras"]
+    assert "As JSON" not in words(refused)
     assert "1 field needs your attention." in words(refused)
 
 
@@ -489,6 +490,18 @@ def test_known_groups_are_ticked_and_others_typed(desk: Client, typed: Typed, si
     assert '<bdi>night</bdi> <span class="quiet">7 devices</span>' in text_of(page)
     by_id = typed(target_type="GroupIdList", group_ids=["g-2", "g-1"])
     assert sent(desk, by_id)["param"]["groupList"] == ["g-2", "g-1"]
+
+
+def test_ticked_groups_survive_a_look_at_another_target(
+    desk: Client, typed: Typed, site_app: Application
+) -> None:
+    GroupFactory(application=site_app, name="night")
+    GroupFactory(application=site_app, name="day")
+    ticked = typed(target_type="GroupList", group_names=["night", "day", ""])
+    away = fields(desk.post("/compose/", ticked | {"target_type": "DeviceArea"}))
+    assert "group_names" not in away.visible
+    back = desk.post("/compose/", away.posted | {"target_type": "GroupList"})
+    assert set(fields(back).posted["group_names"]) >= {"night", "day"}
 
 
 def test_groups_of_another_application_are_not_offered(desk: Client, typed: Typed) -> None:

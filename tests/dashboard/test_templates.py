@@ -8,10 +8,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from tasks.models import DeviceList, Draft, Profile, Task, Template
-from tests.factories import ResultFactory, make_template
+from tasks.models import Application, DeviceList, Draft, Profile, Task, Template
+from tests.factories import GroupFactory, ResultFactory, make_template
 
-from .pages import error_at, errors, fields, words
+from .pages import error_at, errors, fields, text_of, words
 from .test_compose import sent, with_profile
 
 pytestmark = pytest.mark.django_db
@@ -181,6 +181,18 @@ def test_a_template_keeps_the_table_of_values_with_its_devices(
     assert (link.left_out, f"template={template.pk}" in link.url) == ("", True)
     assert bodies_of(desk, fields(page).posted) == ITS_OWN
     assert {task.template for task in Task.objects.all()} == {template.newest}
+
+
+def test_ticked_groups_that_are_locked_are_sent_all(
+    writer: Client, desk: Client, typed: Typed, site_app: Application
+) -> None:
+    for name in ("night", "day"):
+        GroupFactory(application=site_app, name=name)
+    ticked = typed(target_type="GroupList", group_names=["night", "day", ""])
+    template = saved_as(writer, ticked, locked=["target"])
+    posted = started(desk, template)
+    assert 'type="checkbox" name="group_names"' not in text_of(desk.post("/compose/", posted))
+    assert sorted(sent(desk, posted)["param"]["groupList"]) == ["day", "night"]
 
 
 def test_where_devices_are_open_another_table_takes_the_place_of_the_templates(
