@@ -48,11 +48,16 @@ class DeviceFilter(forms.Form):
                 if status
             ],
         )
-        self._offer(
-            "group",
-            "any group",
-            [(group.group_id, _counted(group.name, group.size)) for group in facets.groups],
-        )
+        self.suggested_groups = facets.suggested_groups
+        if self.suggested_groups:
+            typed = forms.TextInput(attrs={"list": "groups", "placeholder": "its name or id"})
+            self.fields["group"] = forms.CharField(label="Group", required=False, widget=typed)
+        else:
+            self._offer(
+                "group",
+                "any group",
+                [(group.group_id, _counted(group.name, group.size)) for group in facets.groups],
+            )
         self._offer("outcome", "any", [(outcome.value, WORDS[outcome]) for outcome in LastOutcome])
         self.locations = [(location, count) for location, count in facets.locations if location]
         if self.locations and not facets.other_locations:

@@ -83,13 +83,13 @@ def kind_of(key: str) -> dict[str, str]:
 
 def choice_words(application: Application, choice: fleet.Choice) -> str:
     """The choice as one would say it."""
-    group = application.groups.filter(group_id=choice.group).values_list("name", flat=True).first()
+    group = fleet.group_of(application, choice.group) if choice.group else None
     said = (
         (choice.text, f"“{choice.text}”"),
         (choice.device_type, " · ".join((choice.device_type, choice.manufacturer_id, choice.model))),
         (choice.status, choice.status),
         (choice.location, f"at {choice.location}"),
-        (choice.group, f"in the group {group or choice.group}"),
+        (choice.group, f"in the group {group.name if group else choice.group}"),
         (
             choice.outcome,
             f"last command {fleet.WORDS[fleet.LastOutcome(choice.outcome)]}" if choice.outcome else "",

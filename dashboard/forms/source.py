@@ -145,11 +145,17 @@ class Source(forms.Form):
                 "any",
                 [(name, f"{name} ({count:,})") for name, count in facets.statuses if name],
             )
-            self._choices(
-                "from_group",
-                "any",
-                [(each.group_id, f"{each.name} ({each.size:,})") for each in facets.groups],
-            )
+            if facets.suggested_groups:
+                typed = forms.TextInput(attrs={"list": "suggested-groups"})
+                self.fields["from_group"] = forms.CharField(
+                    label="Group", help_text="Its name or id.", widget=typed
+                )
+            else:
+                self._choices(
+                    "from_group",
+                    "any",
+                    [(each.group_id, f"{each.name} ({each.size:,})") for each in facets.groups],
+                )
 
     def _choices(self, name: str, none: str, choices: list[tuple[str, str]]) -> None:
         given = self.given[name]

@@ -2,7 +2,7 @@
 
 from .choice import WORDS, Choice, LastOutcome
 from .faceting import MOST_GROUPS, Facets, Kind, facets
-from .searching import Search, following, search, select
+from .searching import Search, following, group_of, search, select
 
 __all__ = [
     "MOST_GROUPS",
@@ -14,6 +14,7 @@ __all__ = [
     "Search",
     "facets",
     "following",
+    "group_of",
     "search",
     "select",
 ]

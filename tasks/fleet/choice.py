@@ -41,7 +41,7 @@ FINAL: dict[LastOutcome, str] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """Which devices of an application are meant; an empty text asks for nothing. ``group`` is the platform's id."""
+    """Which devices of an application are meant; an empty text asks for nothing. ``group`` is an id or a name."""
 
     text: str = ""
     device_type: str = ""

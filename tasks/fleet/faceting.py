@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from tasks.models import Application, Group
 
 MOST_GROUPS = 1000
+"""So many groups can be chosen from; of more the name or the id of one is typed."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,19 @@ class Facets:
     locations: tuple[tuple[str, int], ...]
     other_locations: int
     groups: QuerySet[Group]
-    """The first of them, read when they are asked for."""
+    """Read when they are asked for; one more than ``MOST_GROUPS`` when there are too many to choose from."""
+
+    @property
+    def suggested_groups(self) -> list[str]:
+        """Names to type, when there are too many to choose from."""
+        names = [group.name for group in self.groups]
+        return names[:MOST_GROUPS] if len(names) > MOST_GROUPS else []
 
 
 def facets(application: Application) -> Facets:
     """What is known of the fleet as a whole: one query, and one for the groups, whatever its size."""
     census = getattr(application, "census", None)
-    groups = application.groups.all()[:MOST_GROUPS]
+    groups = application.groups.all()[: MOST_GROUPS + 1]
     if census is None:
         return Facets(0, (), (), (), 0, groups)
     return Facets(

@@ -117,8 +117,14 @@ def _at_location(census: Census, choice: Choice) -> int:
     return listed.get(choice.location, min(listed.values(), default=0) if census.other_locations else 0)
 
 
-def _of_group(application: Application, group_id: str) -> _Part:
-    group = Group.objects.filter(application=application, group_id=group_id).first()
+def group_of(application: Application, key: str) -> Group | None:
+    """The group with this id, or else the first one with this name."""
+    groups = Group.objects.filter(application=application)
+    return groups.filter(group_id=key).first() or groups.filter(name=key).first()
+
+
+def _of_group(application: Application, key: str) -> _Part:
+    group = group_of(application, key)
     members = Membership.objects.filter(group=group.pk if group else 0)
     is_member = Q(Exists(members.filter(device_id=OuterRef("pk"))))
     return _Part(group.size if group else 0, is_member, members.order_by("device_id"), "device_id")

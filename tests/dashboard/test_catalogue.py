@@ -196,6 +196,22 @@ def test_locations_are_typed_where_there_are_too_many_to_choose_from(known: Appl
     assert many["location"].value() == "Hall-Z"
 
 
+def test_groups_are_typed_where_there_are_too_many_to_choose_from(
+    desk: Client, known: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.fleet.faceting.MOST_GROUPS", 2)
+    for name in ("dawn", "dusk"):
+        GroupFactory(application=known, name=name)
+    page = desk.get("/catalogue/", {"group": "night"})
+    assert len(shown(page)) == 20
+    assert '<option value="dawn">' in text_of(page)
+    assert page.context["form"]["group"].value() == "night"
+    given = {"devices_from": "catalogue", "from_group": "night", "target_type": "DeviceList"}
+    composer = desk.post("/compose/", given)
+    assert "20 devices" in words(composer)
+    assert "in the group night" in words(composer)
+
+
 def test_the_page_asks_the_same_for_few_devices_and_for_many(desk: Client, known: Application) -> None:
     asked = []
     for more in (1, 2, 3):

@@ -89,6 +89,18 @@ def test_a_group_means_its_members(application):
     assert list(inside.groups.all()) == [group]
 
 
+def test_a_group_is_found_by_its_name_too_but_its_id_comes_first(application):
+    named, other = (GroupFactory(application=application, group_id=key, name="g-1") for key in ("x", "y"))
+    GroupFactory(group_id="z", name="g-1")
+    for group in (named, other):
+        device = DeviceFactory(application=application, device_id=f"of-{group.group_id}")
+        Membership.objects.create(group=group, device=device, seen_in=1)
+    assert ids(application, group="g-1") == ["of-x"]
+    other.group_id = "g-1"
+    other.save()
+    assert ids(application, group="g-1") == ["of-y"]
+
+
 def test_the_outcome_is_that_of_the_newest_result(application):
     first, second = TaskFactory(application=application), TaskFactory(application=application)
     for number, (earlier, newest) in enumerate(
