@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 50_000
 """Callbacks that are read at a time: the more are waiting, the more of them are of one device and one write."""
+PAGE, MOST_BYTES = 5000, 32 * 2**20
+"""A batch is read in pages, and ends early when it is so large: bodies may be."""
 MARKED = 1000
 """Callbacks that are marked at a time with SQLite: the receiver waits for the same lock."""
 TURN_SECONDS = 3
@@ -149,13 +151,20 @@ def _settle_all(turn: Turn, over: float) -> bool:
 
 def _next(task_id: int, after: int, size: int) -> list[Kept]:
     """The oldest callbacks after this one; PostgreSQL would walk through all that it has just marked."""
-    return [
-        (pk, bytes(body), received_at)
-        for pk, body, received_at in _new(task_id)
-        .filter(id__gt=after)
-        .order_by("id")
-        .values_list("id", "body", "received_at")[:size]
-    ]
+    rows = _new(task_id).order_by("id").values_list("id", "body", "received_at")
+    found: list[Kept] = []
+    weight = 0
+    while len(found) < size and weight < MOST_BYTES:
+        wanted = min(size - len(found), PAGE)
+        page = [
+            (pk, bytes(body), received_at) for pk, body, received_at in rows.filter(id__gt=after)[:wanted]
+        ]
+        found += page
+        if len(page) < wanted:
+            break
+        weight += sum(len(body) for _, body, _ in page)
+        after = page[-1][0]
+    return found
 
 
 def _settle_batch(turn: Turn, callbacks: Sequence[Kept]) -> None:

@@ -191,6 +191,19 @@ def test_a_turn_ends_and_rings_for_the_next(monkeypatch, bells):
     assert Task.objects.get().state == State.COMPLETE
 
 
+def test_a_batch_of_large_callbacks_is_a_small_one(monkeypatch, bells):
+    """A worker's memory does not depend on what devices answer."""
+    monkeypatch.setattr(SETTLE, "PAGE", 2)
+    monkeypatch.setattr(SETTLE, "MOST_BYTES", 3 * len(body("d0")))
+    monkeypatch.setattr(SETTLE, "TURN_SECONDS", 0)
+    task = running(*(f"d{n}" for n in range(7)))
+    list_devices(task.pk)
+    push(task, *(body(f"d{n}") for n in range(7)))
+    for settled in (4, 7):
+        settle(task.pk)
+        assert states(task)["SETTLED"] == settled
+
+
 def test_while_a_worker_has_the_turn_another_leaves_the_task_alone():
     task = running()
     push(task, body())
