@@ -121,9 +121,9 @@ def test_nobody_waits_for_a_database_that_hangs(store: Store, monkeypatch: pytes
         began = loop.time()
         first = await keep(inbox, *["7"] * 20)
         assert loop.time() - began < 2
-        began = loop.time()
-        later = await keep(inbox, *["7"] * 20)
-        assert loop.time() - began < 0.1
+        answers = [inbox.keep(Arrival("7", b"{}")) for _ in range(20)]
+        assert all(answer.done() for answer in answers)
+        later = [answer.result() for answer in answers]
         store.open.set()
         await asyncio.sleep(0.2)
         return first + later + await keep(inbox, "7")
