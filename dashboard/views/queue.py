@@ -58,6 +58,7 @@ def _board(application: Application, stopped: domain.Wait | None) -> dict[str, o
 
 @view_permission
 @require_safe
+@clock.standing()
 def attention(request: HttpRequest) -> HttpResponse:
     """Tasks that wait for a person, with what is known of them; and tasks that run without a known taskID."""
     tasks = Task.objects.select_related("application", "author").prefetch_related("attempts")
