@@ -99,7 +99,7 @@ def has_values(devices: DeviceList) -> bool:
 
 def keep_values(whole: DeviceList, part: DeviceList) -> None:
     """Give ``part``, some of the devices of ``whole`` in their order, the values that they have there, if any."""
-    table = ValueTable.objects.filter(pk=whole.pk).first()
+    table = ValueTable.of(whole)
     if table is None:
         return
     stays, at, left = marks(whole.text, part.text), 0, []

@@ -119,7 +119,7 @@ def _looked_up(
 
 def _with_lines(kept: DeviceList, some: Collection[str]) -> list[tuple[int, str]]:
     """These ids with the lines on which they were given; of a table of values those of its rows."""
-    if table := ValueTable.objects.filter(pk=kept.pk).first():
+    if table := ValueTable.of(kept):
         return [(line, each) for each, line in value_rows.lines_of(table.text, some).items()]
     every = enumerate(chain.from_iterable(sets.pieces(kept.text)))
     return [(kept.line_of(place), each) for place, each in every if each in some]

@@ -11,7 +11,8 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from tasks.models import Application, DeviceList, TemplateVersion, ValueTable
+from tasks.lists import has_values
+from tasks.models import Application, DeviceList, TemplateVersion
 
 from .given_devices import GivenDevices
 from .parameters import PREFIX
@@ -44,7 +45,7 @@ def link_of(values: Mapping[str, Sequence[str]], user: User) -> Link:
     left_out = ""
     devices = GivenDevices(user, next(iter(values.get("device_list", ())), "")).kept
     if devices and not (begun and begun.device_list_id == devices.pk):
-        if ValueTable.objects.filter(pk=devices.pk).exists():
+        if has_values(devices):
             left_out = "the table of values with its devices"
         elif devices.count <= MOST_IDS:
             given["device_ids"] = ["\n".join(DeviceList.objects.get(pk=devices.pk).ids)]

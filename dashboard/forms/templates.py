@@ -43,7 +43,7 @@ def parts_of(
 
     A parameter whose values come with the devices is part of those.
     """
-    table = ValueTable.objects.filter(pk=devices.pk).first() if devices else None
+    table = ValueTable.of(devices)
     free = not _one(values, "profile") or bool(_one(values, "as_json"))
     texts: dict[str, str] = {
         "application": str(Application.objects.filter(pk=_one(values, "application") or 0).first() or "–"),
@@ -166,7 +166,7 @@ def _copy(devices: DeviceList, template: Template, author: User) -> DeviceList:
         first=devices.first_ids,
         text=devices.text,
     )
-    if table := ValueTable.objects.filter(pk=devices.pk).first():
+    if table := ValueTable.of(devices):
         table.devices = copied
         table.save(force_insert=True)
     return copied

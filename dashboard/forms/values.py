@@ -51,7 +51,7 @@ class GivenValues:
         self.form = form
         self.parsed: Table | None = None
         self.before: ValueTable | None = None  # what the page showed that was posted
-        self.kept = _table_of(form.devices.kept)
+        self.kept = ValueTable.of(form.devices.kept)
         self.is_read = False  # what is typed is read once, and not by looking at a draft
         form.fields |= fields()
         self._take_fields()
@@ -178,10 +178,6 @@ class GivenValues:
     def _in_order(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """As the table has its columns; databases keep the members of an object in an order of their own."""
         return {name: given[name] for name in self.columns}
-
-
-def _table_of(kept: DeviceList | None) -> ValueTable | None:
-    return ValueTable.objects.filter(pk=kept.pk).first() if kept else None
 
 
 def _name_of(form: ShapedFields) -> str:

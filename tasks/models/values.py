@@ -27,3 +27,8 @@ class ValueTable(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.sets):,} set{'' if len(self.sets) == 1 else 's'} of values"
+
+    @classmethod
+    def of(cls, devices: DeviceList | None) -> ValueTable | None:
+        """The table whose devices these are; None when they come without one."""
+        return cls.objects.filter(pk=devices.pk).first() if devices else None
