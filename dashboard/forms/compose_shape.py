@@ -13,6 +13,7 @@ from django.http import QueryDict
 from django.utils.choices import CallableChoiceIterator
 from django.utils.functional import cached_property
 
+from dashboard.paging import number
 from dashboard.words import spoken
 from tasks.models import Application, Profile
 from tasks.profiles.schema import Command, Service
@@ -90,12 +91,8 @@ class ShapedFields(DevicesPart, ComposeFields):
 
     @cached_property
     def chosen_profile(self) -> Profile | None:
-        raw = self.raw("profile")
-        return (
-            Profile.objects.defer("definition").filter(pk=raw).first()
-            if raw.isdecimal() and len(raw) < 19
-            else None
-        )
+        pk = number(self.raw("profile"))
+        return Profile.objects.defer("definition").filter(pk=pk).first() if pk else None
 
     def _shape_target(self) -> None:
         shown = TARGET_FIELDS[self.chosen_target]

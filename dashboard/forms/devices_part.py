@@ -11,6 +11,7 @@ from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django.utils.functional import cached_property
 
+from dashboard.paging import number
 from tasks.models import Application, Profile
 
 from .doubtful import Doubt, doubts_of
@@ -77,8 +78,8 @@ class DevicesPart(forms.Form):
     @cached_property
     def chosen_application(self) -> Application | None:
         """The one that is named, or else the first."""
-        raw = self.raw("application")
-        named = Application.objects.filter(pk=raw).first() if raw.isdecimal() and len(raw) < 19 else None
+        pk = number(self.raw("application"))
+        named = Application.objects.filter(pk=pk).first() if pk else None
         return named or Application.objects.first()
 
     @cached_property

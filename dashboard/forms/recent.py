@@ -14,6 +14,7 @@ from dashboard.forms import free_json
 from dashboard.forms.compose_shape import ShapedFields
 from dashboard.forms.parameters import PREFIX
 from dashboard.forms.repeat import parameters_of
+from dashboard.paging import number
 from dashboard.request_text import paras_of
 from tasks.models import Profile, Task
 
@@ -91,9 +92,8 @@ def last_value(user: User, form: ShapedFields, name: str) -> dict[str, str]:
 
 def values_of(user: User, task_id: str) -> dict[str, Any]:
     """Field -> value of the command that this task of the user's carried; nothing when there is no such task."""
-    if not (task_id.isascii() and task_id.isdecimal() and len(task_id) < 19):
-        return {}
-    task = Task.objects.filter(author=user, pk=task_id).select_related("profile").first()
+    pk = number(task_id)
+    task = Task.objects.filter(author=user, pk=pk).select_related("profile").first() if pk else None
     if task is None:
         return {}
     command = task.profile.schema.command(task.service_id, task.method) if task.profile else None

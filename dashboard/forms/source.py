@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
 
+from dashboard.paging import number
 from tasks import fleet, lists
 from tasks.models import Application, DeviceList, NamedList, Task
 from tasks.sets import Operation
@@ -187,10 +188,8 @@ class Source(forms.Form):
 
     @cached_property
     def task(self) -> Task | None:
-        number = self.given["from_task"].removeprefix("#")
-        if not (number.isascii() and number.isdecimal() and len(number) < 19):
-            return None
-        return Task.objects.filter(pk=number, application=self.application).first()
+        pk = number(self.given["from_task"].removeprefix("#"))
+        return Task.objects.filter(pk=pk, application=self.application).first() if pk else None
 
     @cached_property
     def came_to(self) -> list[tuple[lists.Asked, bool]]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.http import QueryDict
 
+from dashboard.paging import number
 from tasks.models import Application, DeviceList, Draft, NamedList, Task, Template
 from tasks.targets import TargetType
 
@@ -74,7 +75,7 @@ def _draft(key: str, user: User) -> Draft | None:
 
 
 def _named(rows: Any, key: str) -> Any:
-    return rows.filter(pk=key).first() if key.isascii() and key.isdecimal() and len(key) < 19 else None
+    return rows.filter(pk=pk).first() if (pk := number(key)) else None
 
 
 def _device_list_of(task: Task, author: User) -> DeviceList:
