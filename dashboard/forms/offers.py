@@ -28,14 +28,18 @@ def of_pasted(kept: DeviceList) -> Offer | None:
     """What was pasted or uploaded, without what cannot be used."""
     if not kept.is_usable:
         return None
-    read = DeviceList.objects.get
-    return Offer(kept.source or "what was pasted", kept.count, lambda: read(pk=kept.pk).text, kept=kept)
+    return _of_kept(kept, kept.source or "what was pasted")
 
 
 def of_list(found: NamedList) -> Offer:
     """The newest version as it is: nothing is copied."""
     kept = found.newest.devices
-    return Offer(kept.source, kept.count, lambda: DeviceList.objects.get(pk=kept.pk).text, kept=kept)
+    return _of_kept(kept, kept.source)
+
+
+def _of_kept(kept: DeviceList, words: str) -> Offer:
+    """Its ids are read only when they are asked for."""
+    return Offer(words, kept.count, lambda: DeviceList.objects.get(pk=kept.pk).text, kept=kept)
 
 
 def of_catalogue(application: Application, choice: fleet.Choice, query: str) -> Offer | None:
