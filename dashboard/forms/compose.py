@@ -89,7 +89,7 @@ class ComposeForm(ShapedFields):
             elif self.devices.problem:
                 self.add_error("device_ids", self.devices.problem)
         if cleaned.get("application"):
-            known = set(self.errors)
+            known = set(self.problems)
             for found in lifecycle.check(cleaned["application"], self.request(), self.chosen_profile):
                 self._show(found, known)
         return cleaned
