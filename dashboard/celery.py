@@ -11,7 +11,7 @@ from dashboard import broker, worker
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 broker.register()
 
-app = Celery("muster")
+app = Celery("muster", task_cls=worker.Job)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["tasks"], related_name="jobs")
 worker.look(app)

@@ -82,6 +82,19 @@ def test_q05_workers_consume_again_after_three_restarts_of_redis(site, redis):
     assert site.workers[0].poll() is None
 
 
+def test_q05_workers_consume_again_when_all_that_they_held_was_done_while_redis_was_gone(site, redis):
+    """What cannot be acknowledged keeps its place; with every place kept, nothing else would tell of the broken line."""
+    site.sandbox.faults({"route": "create", "action": "latency", "seconds": 1.5, "times": 2})
+    held = [site.compose() for _ in range(2)]
+    site.wait(lambda: all(site.entries(task) for task in held))
+    redis.stop()
+    site.wait(lambda: all(site.state(task) in EXISTS for task in held))
+    time.sleep(0.5)
+    redis.start()
+    assert site.arrived(site.compose()) < 60
+    assert [len(site.made(task)) for task in held] == [1, 1]
+
+
 def test_q08_what_a_killed_worker_held_is_taken_over_within_a_minute(site):
     Application.objects.update(lasting_names=True)
     site.sandbox.faults({"route": "create", "action": "latency", "seconds": 0.7})
