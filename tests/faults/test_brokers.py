@@ -83,7 +83,7 @@ def test_q05_workers_consume_again_after_three_restarts_of_redis(site, redis):
 
 
 def test_q05_workers_consume_again_when_all_that_they_held_was_done_while_redis_was_gone(site, redis):
-    """What cannot be acknowledged keeps its place; with every place kept, nothing else would tell of the broken line."""
+    """What cannot be acknowledged keeps its place; with every place kept nothing else tells of the broken line."""
     site.sandbox.faults({"route": "create", "action": "latency", "seconds": 1.5, "times": 2})
     held = [site.compose() for _ in range(2)]
     site.wait(lambda: all(site.entries(task) for task in held))
