@@ -149,6 +149,26 @@ def test_reviewing_in_the_moment_after_typing_is_not_overtaken_by_its_own_save(
     assert Task.objects.get().name == "finished"
 
 
+def test_a_preview_that_a_newer_one_overtakes_is_never_drawn(
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    visit = visit_with()
+    visit.sign_in(operator)
+    page = visit.page
+    visit.go("/compose/")
+    held: list[Any] = []
+    page.route("**/compose/preview/", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/compose/preview/"):
+        page.get_by_label("Task name").fill("the first")
+    page.get_by_label("Task name").fill("the second")
+    expect(page.locator("#preview > pre")).to_contain_text("the second")
+    held[0].continue_()
+    page.wait_for_timeout(300)
+    expect(page.locator("#preview > pre")).to_contain_text("the second")
+
+
 def test_json_and_back_a_recent_command_and_the_last_values(
     visit_with: Any,
     operator: User,
