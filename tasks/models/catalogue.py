@@ -105,6 +105,7 @@ class Danger(models.Model):
 
     class Meta:
         ordering = ["service_id", "method"]
+        verbose_name = "dangerous command"
         constraints = [
             models.UniqueConstraint(fields=["profile", "service_id", "method"], name="one_mark_per_command")
         ]

@@ -157,6 +157,8 @@ class Sync(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "reading of the catalogue"
+        verbose_name_plural = "readings of the catalogue"
         constraints = [
             models.UniqueConstraint(
                 fields=["application"], name="one_reading_at_a_time", condition=Q(finished_at__isnull=True)
