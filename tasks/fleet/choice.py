@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 
-from django.utils.http import urlencode
-
 from tasks.lifecycle.rerun import STATUSES
 
 
@@ -64,10 +62,6 @@ class Choice:
     def to_query(self) -> dict[str, str]:
         """What ``from_query`` reads, without what is not asked for."""
         return {name: value for name, value in asdict(self).items() if value}
-
-    @property
-    def query_string(self) -> str:
-        return urlencode(self.to_query())
 
     def __bool__(self) -> bool:
         return bool(self.to_query())

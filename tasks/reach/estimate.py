@@ -58,11 +58,6 @@ class Reach:
     def incompatible(self) -> int:
         return sum(part.count for part in self.parts if part.knows is False)
 
-    @property
-    def untold(self) -> int:
-        """Devices of a kind whose profile is not in the catalogue."""
-        return sum(part.count for part in self.parts if part.knows is None)
-
 
 def reach(application: Application, param: Mapping[str, Any], kept: DeviceList | None = None) -> Reach:
     """The reach of a ``param`` whose target is complete: exact for a list, an estimate from the catalogue for all else.

@@ -2,6 +2,7 @@
 
 import pytest
 from django.http import QueryDict
+from django.utils.http import urlencode
 
 from tasks import fleet
 from tasks.fleet import Choice, LastOutcome
@@ -22,8 +23,8 @@ def application():
 
 def test_a_choice_travels_as_query_parameters_and_comes_back():
     choice = Choice(text="a b&c", model="MW100", outcome="failed")
-    assert choice.query_string == "text=a+b%26c&model=MW100&outcome=failed"
-    assert Choice.from_query(QueryDict(choice.query_string)) == choice
+    assert choice.to_query() == {"text": "a b&c", "model": "MW100", "outcome": "failed"}
+    assert Choice.from_query(QueryDict(urlencode(choice.to_query()))) == choice
     assert not Choice.from_query(QueryDict("page=3&outcome=nonsense&text=%20%00"))
     assert Choice().to_query() == {}
 
