@@ -184,7 +184,8 @@ class ShapedFields(DevicesPart, ComposeFields):
 
     @property
     def parameter_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if name.startswith(parameters.PREFIX)]
+        names = [parameters.PREFIX + each.name for each in self.command.parameters] if self.command else []
+        return [self[name] for name in names if name in self.fields]
 
     @property
     def has_one_application(self) -> bool:

@@ -12,6 +12,7 @@ from tasks.sets import Operation
 from . import doubtful
 from .devices_part import DevicesPart
 from .given_devices import kept_list
+from .operations import without_values
 from .source import FIELDS, IDS
 
 Form = TypeVar("Form", bound=DevicesPart)
@@ -20,8 +21,10 @@ Form = TypeVar("Form", bound=DevicesPart)
 def pressed(form: Form, button: QueryDict) -> Form:
     """The form to go on with, after what was typed and chosen was read. ``button``: the post with the button's name."""
     devices = form.devices
-    if "forget_devices" in button or "forget_values" in button:
+    if "forget_devices" in button:
         return form.again({"device_list": "", "device_ids": "", "devices_from": IDS})
+    if "forget_values" in button and devices.kept:
+        return form.again(_carrying(without_values(devices.kept, form.user)))
     if "edit_devices" in button and devices.kept:
         text = {"device_list": "", "device_ids": devices.kept.text, "devices_from": IDS}
         edited = form.again(text)

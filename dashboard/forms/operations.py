@@ -78,9 +78,18 @@ def made(ids: str, author: User, **columns: Any) -> DeviceList:
 
 def step(kept: DeviceList, ids: str, author: User, words: str, *, is_part: bool) -> DeviceList:
     """What is made of a list, with the way back. A part of a rerun's devices is its rerun, and keeps its values."""
-    names = ("rerun_of", "rerun_outcomes", "rerun_filter")
-    lineage = {name: getattr(kept, name) for name in names} if is_part else {}
-    stepped = made(ids, author, source=kept.source, before=kept.pk, step=words[:300], **lineage)
+    stepped = _stepped(kept, ids, author, words, is_part=is_part)
     if is_part:
         lists.keep_values(kept, stepped)
     return stepped
+
+
+def without_values(kept: DeviceList, author: User) -> DeviceList:
+    """The same devices with the way back, each of which gets what all get."""
+    return _stepped(kept, kept.text, author, "without values of their own", is_part=True)
+
+
+def _stepped(kept: DeviceList, ids: str, author: User, words: str, *, is_part: bool) -> DeviceList:
+    names = ("rerun_of", "rerun_outcomes", "rerun_filter")
+    lineage = {name: getattr(kept, name) for name in names} if is_part else {}
+    return made(ids, author, source=kept.source, before=kept.pk, step=words[:300], **lineage)

@@ -53,6 +53,7 @@ class GivenValues:
         self.before: ValueTable | None = None  # what the page showed that was posted
         self.kept = ValueTable.of(form.devices.kept)
         self.is_read = False  # what is typed is read once, and not by looking at a draft
+        self._taken: dict[str, forms.Field] = {}
         form.fields |= fields()
         self._take_fields()
 
@@ -79,12 +80,17 @@ class GivenValues:
             self._keep(table, source, text)
             text = ""
             self._take_fields()
-        self.form.data["values_text"] = text if text.count("\n") <= LONG else ""
+        self.form.data["values_text"] = text if _is_short(text) else ""
 
     def _keep(self, table: Table, source: str, text: str) -> None:
         ids = [device for each in table.sets for device in each.devices]
+        before = self.form.devices.kept
         kept = DeviceList.of(
-            self.form.user, ids, source=source[:300] or "the table of values", duplicates=table.duplicates
+            self.form.user,
+            ids,
+            source=source[:300] or "the table of values",
+            duplicates=table.duplicates,
+            before=before.pk if before else None,
         )
         kept.save()
         self.form.devices.kept, self.form.devices.parsed = kept, None
@@ -98,9 +104,11 @@ class GivenValues:
         )
 
     def _take_fields(self) -> None:
-        """What the table gives is not asked for once more."""
-        for name in self.columns:
-            self.form.fields.pop(PREFIX + name, None)
+        """What the table gives is not asked for once more; what only an earlier one gave is."""
+        fields = self.form.fields
+        fields |= self._taken
+        names = [PREFIX + name for name in self.columns]
+        self._taken = {name: fields.pop(name) for name in names if name in fields}
 
     def _locked(self, columns: Sequence[str]) -> str:
         """Why a table with these columns is none for the form's template; empty when it may be one."""
@@ -124,6 +132,11 @@ class GivenValues:
     def _is_the_templates(self) -> bool:
         locks = self.form.locks
         return locks is not None and self.kept is not None and self.kept.pk == locks.version.device_list_id
+
+    @property
+    def is_short(self) -> bool:
+        """May its text go back into its field?"""
+        return self.kept is not None and _is_short(self.kept.text)
 
     @property
     def is_used(self) -> bool:
@@ -187,6 +200,10 @@ def _name_of(form: ShapedFields) -> str:
     return f"{form.command.name} of {form.chosen_profile} #{form.chosen_profile.pk}, {form['service_id'].value()}"[
         :400
     ]
+
+
+def _is_short(text: str) -> bool:
+    return text.count("\n") <= LONG
 
 
 def _decoded(file: Any) -> str:

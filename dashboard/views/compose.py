@@ -98,6 +98,9 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
         before = form.values.kept
         form = pressed(form, request.POST)
         form.values.before = before
+    if "edit_values" in request.POST and form.values.kept:
+        form = form.again({"values_text": form.values.kept.text})
+        form.values.is_read = True
     if "recent" in request.POST:
         return form.again(recent.values_of(request.user, request.POST["recent"]))
     if "last" in request.POST:

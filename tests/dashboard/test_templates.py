@@ -240,7 +240,7 @@ def test_an_older_version_comes_back_with_its_table(
     template = saved_as(writer, with_table(typed, meter), locked=["command"])
     edited = fields(writer.get("/compose/", {"template": template.pk, "edit": ""})).posted
     save = writer.post("/compose/", edited | {"forget_values": "1"})
-    without = fields(save).posted | {"device_ids": "d-1", "para:count": "1", "as_template": "1"}
+    without = fields(save).posted | {"para:count": "1", "para:mode": "ECO", "as_template": "1"}
     writer.post(writer.post("/compose/", without)["Location"], {"name": "Night", "locked": ["command"]})
     template.refresh_from_db()
     assert template.version == 2

@@ -32,6 +32,10 @@ def read(desk: Client, posted: dict[str, Any]) -> Any:
     return desk.post("/compose/", posted | {"read_values": "1"})
 
 
+def ids_of(page: Any) -> list[str]:
+    return list(page.context["form"].devices.ids)
+
+
 def kept(page: Any, **changes: Any) -> dict[str, Any]:
     """What a browser posts of this page."""
     return {name: each[-1] for name, each in fields(page).posted.items()} | changes
@@ -160,11 +164,57 @@ def test_values_that_were_checked_for_another_command_are_checked_again_on_reque
     assert "2 different sets of count, mode" in words(back)
 
 
-def test_values_can_be_taken_away(desk: Client, values: Typed) -> None:
+def test_values_can_be_taken_away_and_come_back(desk: Client, values: Typed) -> None:
     page = read(desk, values(values_text=TABLE))
-    page = desk.post("/compose/", kept(page, forget_values="1"))
-    assert fields(page).value("device_list") == ""
-    assert "para:count" in fields(page).visible
+    left = desk.post("/compose/", kept(page, forget_values="1"))
+    assert ids_of(left) == ["d-1", "d-3", "d-2"]
+    assert "without values of their own" in words(left)
+    assert "para:count" in fields(left).visible
+    back = desk.post("/compose/", kept(left, undo_devices="1"))
+    assert "2 different sets of count, mode for 3 devices" in words(back)
+
+
+def test_a_table_comes_back_into_its_field_to_be_corrected(desk: Client, values: Typed) -> None:
+    page = read(desk, values(values_text=TABLE))
+    assert "edit_devices" not in text_of(page)  # it would part them from their values
+    edited = desk.post("/compose/", kept(page, edit_values="1"))
+    assert fields(edited).value("values_text").strip() == TABLE.strip()
+    assert ids_of(edited) == ["d-1", "d-3", "d-2"]
+    corrected = read(desk, kept(edited, values_text=TABLE.replace("d-3,1,ECO", "d-4,7,ECO")))
+    assert "3 different sets of count, mode for 3 devices" in words(corrected)
+    assert ids_of(corrected) == ["d-1", "d-2", "d-4"]
+
+
+def test_what_is_corrected_in_a_table_is_sent_without_another_click(desk: Client, values: Typed) -> None:
+    edited = desk.post("/compose/", kept(read(desk, values(values_text=TABLE)), edit_values="1"))
+    fewer = kept(edited, values_text="deviceId,count\nd-9,7\n", review="1")
+    reviewed = desk.post("/compose/", fewer | {"para:mode": "ECO"}, follow=True)
+    param = json.loads(reviewed.context["preview"])["param"]
+    assert (param["deviceList"], param["command"]["paras"]) == (["d-9"], {"count": 7, "mode": "ECO"})
+
+
+def test_what_another_table_leaves_out_is_asked_for_at_once_in_its_place(desk: Client, values: Typed) -> None:
+    page = read(desk, values(values_text=TABLE))
+    fewer = read(desk, kept(page, values_text="deviceId,mode\nd-9,ECO\n"))
+    asked = [field.name for field in fewer.context["form"].parameter_fields]
+    assert asked[:2] == ["para:count", "para:serial"]
+    assert "para:mode" not in asked
+
+
+def test_a_long_table_is_read_anew_instead_of_edited(
+    desk: Client, values: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.forms.values.LONG", 3)
+    assert "edit_values" not in text_of(read(desk, values(values_text=TABLE)))
+
+
+def test_devices_that_a_table_took_the_place_of_come_back(desk: Client, values: Typed) -> None:
+    page = desk.post("/compose/", values(device_ids="a b c"))
+    taken = read(desk, kept(page, values_text=TABLE))
+    assert ids_of(taken) == ["d-1", "d-3", "d-2"]
+    back = desk.post("/compose/", kept(taken, undo_devices="1"))
+    assert ids_of(back) == ["a", "b", "c"]
+    assert "para:count" in fields(back).visible
 
 
 def test_without_a_profile_cells_are_read_as_json_or_text(desk: Client, typed: Typed) -> None:
