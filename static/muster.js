@@ -105,6 +105,31 @@ document.addEventListener("htmx:afterRequest", (event) => {
   document.documentElement.classList.toggle("offline", !event.detail.xhr.status);
 });
 
+// Who chooses again while an answer is on its way keeps the newer choice: its own answer comes next and draws it.
+const ASKING = "[hx-trigger^='change']";
+const chosenAt = new WeakMap();
+const sentAt = new WeakMap();
+let answered = 0;
+for (const kind of ["input", "change"]) {
+  document.addEventListener(kind, ({ target, timeStamp }) => {
+    const asking = target.closest(ASKING);
+    if (asking) {
+      chosenAt.set(asking, timeStamp);
+    }
+  });
+}
+const isOvertaken = (part) => [...part.querySelectorAll(ASKING)].some((asking) => chosenAt.get(asking) > answered);
+document.addEventListener("htmx:beforeSend", ({ detail }) => {
+  sentAt.set(detail.xhr, performance.now());
+});
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  answered = sentAt.get(detail.xhr);
+  detail.shouldSwap &&= !isOvertaken(detail.target);
+});
+document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+  detail.shouldSwap &&= !isOvertaken(detail.target);
+});
+
 // What was typed in the last moment before leaving is saved too.
 let unsaved = false;
 document.addEventListener("input", ({ target }) => {

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from tasks.models import Application, Draft, Group, Task
+from tasks.models import Application, Draft, Group, Profile, Task
 from tests.factories import make_template
 
 from .test_browser import fleet, swap  # noqa: F401
@@ -167,6 +167,39 @@ def test_a_preview_that_a_newer_one_overtakes_is_never_drawn(
     held[0].continue_()
     page.wait_for_timeout(300)
     expect(page.locator("#preview > pre")).to_contain_text("the second")
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        [("Send to", "Broadcast"), ("Send to", "DeviceArea"), ("Device profile", "")],
+        [("Device profile", ""), ("Send to", "DeviceArea")],
+    ],
+    ids=["in the same part", "in another part that the answer brings, too"],
+)
+def test_who_chooses_again_before_the_answer_has_come_keeps_the_newer_choice(
+    choices: list[tuple[str, str]],
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    visit = visit_with()
+    visit.sign_in(operator)
+    page = visit.page
+    visit.go(f"/compose/?target_type=DeviceType&profile={Profile.objects.get().pk}")
+    held: list[Any] = []
+    page.route("**/compose/", lambda route: route.continue_() if held else held.append(route))
+    (first, value), *others = choices
+    with page.expect_request("**/compose/"):
+        page.get_by_label(first).select_option(value)
+    for label, value in others:
+        page.get_by_label(label).select_option(value)
+    held[0].continue_()
+    expect(page.get_by_label("Location")).to_be_visible()
+    expect(page.get_by_label("As JSON")).to_be_visible()
+    assert page.get_by_label("Send to").input_value() == "DeviceArea"
+    assert page.get_by_label("Device profile").input_value() == ""
+    expect(page.locator("#preview > pre")).to_contain_text("DeviceArea")
 
 
 def test_json_and_back_a_recent_command_and_the_last_values(
