@@ -115,10 +115,10 @@ class Sync(models.Model):
     class Section(models.TextChoices):
         DEVICES = "devices", "Devices"
         GONE = "gone", "Devices that are gone"
-        GROUPS = "groups", "Groups"
-        MEMBERS = "members", "Members of groups"
         COUNT = "count", "Counting"
         PROFILES = "profiles", "Profiles"
+        GROUPS = "groups", "Groups"
+        MEMBERS = "members", "Members of groups"
 
     class Ended(models.TextChoices):
         COMPLETE = "complete", "complete"

@@ -14,7 +14,7 @@ from tasks.platform.errors import PlatformError
 
 from . import rows
 from .pages import CHUNK, Ask, raise_unless_dispensable
-from .places import Section, close_group, hold, leave, set_total, turn_page
+from .places import close_group, hold, leave, set_total, turn_page
 
 PAGE, MEMBER_PAGE = 500, 1000
 """The largest that the platform gives."""
@@ -25,7 +25,7 @@ def read(sync: Sync, ask: Ask) -> None:
         found = ask(partial(client.groups, page=sync.page, size=PAGE))
     except PlatformError as error:
         raise_unless_dispensable(sync, error)
-        return leave(sync, 0, remark=f"Groups were not read: {error}", to=Section.COUNT)
+        return leave(sync, 0, remark=f"Groups were not read: {error}", is_over=True)
     is_last = not found.groups or (sync.page + 1) * PAGE >= found.total
     different = {group.group_id[:128]: group for group in found.groups if group.group_id}
     with transaction.atomic():

@@ -66,21 +66,21 @@ def hold(sync: Sync) -> None:
 
 
 def leave(
-    sync: Sync, came_to: int, *, total: int | None = None, remark: str = "", to: Section | None = None
+    sync: Sync, came_to: int, *, total: int | None = None, remark: str = "", is_over: bool = False
 ) -> None:
-    """Go on with the next section, or end with the last one. Raises ``Lost``."""
+    """Go on with the next section; with the last one, or when it ``is_over``, the reading ends. Raises ``Lost``."""
     here = Section(sync.section)
     counts = sync.counts | {here.value: came_to}
     if total is not None:
         counts[f"{here.value} reported"] = total
     remarks = _with(sync, remark)
-    if here == ORDER[-1]:
+    if is_over or here == ORDER[-1]:
         end(sync, Sync.Ended.COMPLETE, counts=counts, remarks=remarks)
         if sync.since is None:
             Application.objects.filter(pk=sync.application_id).update(catalogue_at=sync.started_at)
         return
     _move(
-        sync, section=to or ORDER[ORDER.index(here) + 1], page=0, group=0, done=0, total=0, failures=0, problem="",
+        sync, section=ORDER[ORDER.index(here) + 1], page=0, group=0, done=0, total=0, failures=0, problem="",
         counts=counts, remarks=remarks,
     )  # fmt: skip
 

@@ -24,8 +24,8 @@ def _count(sync: Sync, ask: Ask) -> None:
 STEPS: dict[Section, Callable[[Sync, Ask], None]] = {
     Section.DEVICES: devices.read,
     Section.GONE: devices.forget_gone,
-    Section.GROUPS: groups.read,
-    Section.MEMBERS: groups.read_members,
     Section.COUNT: _count,
     Section.PROFILES: profiles.read,
+    Section.GROUPS: groups.read,
+    Section.MEMBERS: groups.read_members,
 }

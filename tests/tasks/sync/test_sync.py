@@ -77,6 +77,16 @@ def test_devices_groups_members_and_profiles_are_read(sandbox, application, smal
     assert Profile.objects.count() == kinds.annotate(Count("pk")).count() == 4
 
 
+def test_commands_can_be_chosen_before_the_many_members_of_groups_are_read(sandbox, application):
+    reading = sync.start(application)
+    taken = turns.take(reading.pk)
+    while taken.section != Sync.Section.GROUPS:
+        sections.step(taken, partial(ask, application))
+    assert Profile.objects.count() == 4
+    assert Census.objects.get(application=application).devices == 100
+    assert not Group.objects.exists()
+
+
 def test_a_device_is_kept_as_the_platform_describes_it(sandbox, application):
     sync.read(application)
     device_id = sandbox.devices(1)[0]
@@ -336,7 +346,7 @@ def test_the_turn_is_kept_while_what_is_gone_is_removed_part_by_part(application
     times.on(60)
     sections.step(taken, partial(ask, application))
     assert taken.due_at == Sync.objects.get().due_at == times.now + places.LEASE
-    assert (taken.section, application.devices.count()) == (Sync.Section.GROUPS, 0)
+    assert (taken.section, application.devices.count()) == (Sync.Section.COUNT, 0)
 
 
 def test_short_waits_are_waited_for(sandbox, application, small_pages, times):
