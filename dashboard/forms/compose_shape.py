@@ -94,6 +94,11 @@ class ShapedFields(DevicesPart, ComposeFields):
         pk = number(self.raw("profile"))
         return Profile.objects.defer("definition").filter(pk=pk).first() if pk else None
 
+    @property
+    def has_no_profiles(self) -> bool:
+        """Is there none to choose?"""
+        return self.chosen_profile is None and not Profile.objects.exists()
+
     def _shape_target(self) -> None:
         shown = TARGET_FIELDS[self.chosen_target]
         for fields in TARGET_FIELDS.values():

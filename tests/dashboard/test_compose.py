@@ -266,6 +266,14 @@ def test_optional_parameters_left_out_are_not_sent(desk: Client, typed: Typed, m
     assert without["param"]["command"] == {"serviceId": "Valve", "method": "CLOSE"}
 
 
+def test_whoever_has_no_profile_is_told_where_to_get_one(
+    desk: Client, request: pytest.FixtureRequest
+) -> None:
+    assert "No profile is known yet. Import yours" in words(desk.get("/compose/"))
+    request.getfixturevalue("meter")
+    assert "No profile is known yet" not in words(desk.get("/compose/"))
+
+
 @pytest.mark.parametrize("as_json", ["", "on"])
 def test_a_profile_without_commands_asks_for_another_one_and_for_nothing_else(
     as_json: str, desk: Client, typed: Typed
