@@ -53,12 +53,8 @@ class Plan:
 
 def plan_of(form: ShapedFields) -> Plan | None:
     """How many tasks the form's devices and values become; None for one task without values of its own."""
-    given = form.values
-    if form.chosen_target != TargetType.DEVICE_LIST or not form.devices.count:
-        return None
-    sets: list[list[Any]] = given.kept.sets if given.kept and given.columns else [[{}, form.devices.count]]
-    tasks = sum(task_count(count) for _, count in sets)
-    if tasks == 1 and not given.columns:
+    given, sets, tasks = form.values, _sets(form), tasks_of(form)
+    if not tasks or (tasks == 1 and not given.columns):
         return None
     application = getattr(form, "cleaned_data", {}).get("application")
     return Plan(
@@ -71,6 +67,19 @@ def plan_of(form: ShapedFields) -> Plan | None:
         at_once=application.unfinished_limit if application else None,
         usual=usual_duration(application) if application else None,
     )
+
+
+def tasks_of(form: ShapedFields) -> int:
+    """How many tasks its list of devices becomes; 0 for none, and for what names no devices."""
+    return sum(task_count(count) for _, count in _sets(form))
+
+
+def _sets(form: ShapedFields) -> list[list[Any]]:
+    """Different values, and how many devices they are for."""
+    if form.chosen_target != TargetType.DEVICE_LIST or not form.devices.count:
+        return []
+    given = form.values
+    return given.kept.sets if given.kept and given.columns else [[{}, form.devices.count]]
 
 
 def _rows(sets: list[list[Any]], columns: list[str]) -> Iterator[tuple[list[Any], int, int]]:

@@ -16,7 +16,7 @@ from tasks.targets import TargetType
 
 from .device_ids import LONG
 from .parameters import PREFIX
-from .plan import plan_of
+from .plan import tasks_of
 
 if TYPE_CHECKING:
     from .compose_shape import ShapedFields
@@ -170,9 +170,8 @@ class GivenValues:
             return ""
         if self.kept and not self.is_current:
             return f"The values were checked for {self.kept.checked_for or 'a command without a profile'}."
-        plan = plan_of(self.form)
-        if plan and plan.tasks > MOST_TASKS:
-            return f"This would become {plan.tasks:,} tasks; at most {MOST_TASKS:,} can be composed at once."
+        if (tasks := tasks_of(self.form)) > MOST_TASKS:
+            return f"This would become {tasks:,} tasks; at most {MOST_TASKS:,} can be composed at once."
         return "" if self._is_the_templates else self._locked(self.columns)
 
     @property
