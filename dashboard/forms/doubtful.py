@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from heapq import merge
+from itertools import islice
 
 from django.contrib.auth.models import User
 from django.core.cache import cache
 
-from tasks import reach, sets
+from tasks import lists, reach, sets
 from tasks.lifecycle import value_rows
 from tasks.models import Application, DeviceList, Profile, ValueTable
+from tasks.reach import FRESH_SECONDS, SHOWN, Command, Named
 from tasks.sets import Operation
+from tasks.targets import TargetType
 
 from .operations import step
-
-SHOWN = 200
-MOST_UNASKED = 100_000
-"""Devices that are looked up on every page without being asked for: of these it takes half a second."""
-
-FRESH_SECONDS = 300
-"""So long what was found is used again, for the same list, catalogue and command."""
 
 WORDS = {
     "unknown": ("not in the catalogue", "The platform may refuse the whole task because of that."),
@@ -56,35 +52,28 @@ def doubts_of(
     application: Application | None,
     kept: DeviceList | None,
     profile: Profile | None,
-    command: tuple[str, str],
+    command: Command,
     *,
     is_asked: bool = False,
 ) -> list[Doubt] | None:
     """What in the list may be a mistake; nothing as long as the catalogue was not read.
 
-    None for a list so long that it is looked up only when that is asked for.
+    None for a list so long that all of it is looked up only when that is asked for.
     """
     if application is None or application.catalogue_at is None or kept is None or not kept.is_usable:
         return []
-    version = profile.version if profile else 0
-    asked = json.dumps(
-        [
-            str(kept.pk),
-            application.pk,
-            str(application.catalogue_at),
-            profile and profile.pk,
-            version,
-            command,
-        ]
-    )
-    key = f"doubts:{hashlib.sha256(asked.encode()).hexdigest()}"
-    found: list[Doubt] | None = cache.get(key)
-    if found is None and kept.count > MOST_UNASKED and not is_asked:
+    found = reach.survey_of(application, {"type": TargetType.DEVICE_LIST}, kept, is_whole=is_asked)
+    if found.sampled > 1:
         return None
-    if found is None:
-        found = _looked_up(application, kept, profile, command)
-        cache.set(key, found, FRESH_SECONDS)
-    return found
+    fits = reach.fits([kind for kind, _ in found.kinds], profile, _whole(command))
+    doubtful = {
+        "unknown": found.unknown,
+        "foreign": found.foreign,
+        "incompatible": _together(named for kind, named in found.kinds if not fits[kind]),
+    }
+    return [
+        Doubt(key, named.total, _with_lines(kept, named)) for key, named in doubtful.items() if named.total
+    ]
 
 
 def without(
@@ -92,7 +81,7 @@ def without(
     application: Application,
     kept: DeviceList,
     profile: Profile | None,
-    command: tuple[str, str],
+    command: Command,
     user: User,
 ) -> DeviceList | None:
     """The list without those in doubt for one of these reasons; None when nothing would be left."""
@@ -105,25 +94,30 @@ def without(
     return step(kept, left, user, f"without {sets.count(out):,} {reasons}", is_part=True) if out else kept
 
 
-def _looked_up(
-    application: Application, kept: DeviceList, profile: Profile | None, command: tuple[str, str]
-) -> list[Doubt]:
-    found = reach.doubts(application, kept.text, profile, _whole(command))
-    doubts = []
-    for key in WORDS:
-        if doubtful := getattr(found, key):
-            some = frozenset(doubtful.split("\n", SHOWN)[:SHOWN])
-            doubts.append(Doubt(key, sets.count(doubtful), _with_lines(kept, some)))
-    return doubts
+def _together(several: Iterable[Named]) -> Named:
+    """In the order of the list, as many as are shown."""
+    many = list(several)
+    placed = list(islice(merge(*(zip(named.places, named.ids, strict=True) for named in many)), SHOWN))
+    places, ids = [place for place, _ in placed], "\n".join(each for _, each in placed)
+    return Named(sum(named.total for named in many), ids, places)
 
 
-def _with_lines(kept: DeviceList, some: Collection[str]) -> list[tuple[int, str]]:
+def _with_lines(kept: DeviceList, named: Named) -> list[tuple[int, str]]:
     """These ids with the lines on which they were given; of a table of values those of its rows."""
-    if table := ValueTable.of(kept):
-        return [(line, each) for each, line in value_rows.lines_of(table.text, some).items()]
-    every = enumerate(chain.from_iterable(sets.pieces(kept.text)))
-    return [(kept.line_of(place), each) for place, each in every if each in some]
+    if lists.has_values(kept):
+        return [(line, each) for each, line in _rows(kept, named.ids).items()]
+    return [(kept.line_of(place), each) for place, each in zip(named.places, named.ids, strict=True)]
 
 
-def _whole(command: tuple[str, str]) -> tuple[str, str] | None:
+def _rows(kept: DeviceList, ids: Sequence[str]) -> dict[str, int]:
+    """Id -> its line. A table does not change, and reading a long one takes a while: what was found is remembered."""
+    key = f"rows:{kept.pk}:{hashlib.sha256(json.dumps(ids).encode()).hexdigest()}"
+    found: dict[str, int] | None = cache.get(key)
+    if found is None:
+        found = value_rows.lines_of(ValueTable.objects.get(pk=kept.pk).text, frozenset(ids))
+        cache.set(key, found, FRESH_SECONDS)
+    return found
+
+
+def _whole(command: Command) -> Command | None:
     return command if all(command) else None

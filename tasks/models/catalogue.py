@@ -40,6 +40,9 @@ class Profile(models.Model):
                 fields=["device_type", "manufacturer_id", "model"], name="one_profile_per_kind_of_device"
             )
         ]
+        indexes = [
+            models.Index(fields=["imported_at"], name="profile_newest")
+        ]  # reach: is there a newer one?
         permissions = [("mark_dangerous", "Can mark commands as dangerous")]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 
 from django.conf import settings
 from django.db import models
@@ -182,10 +183,28 @@ class Census(models.Model):
     )
     at = models.DateTimeField(default=timezone.now)
     devices = models.PositiveIntegerField(default=0)
-    kinds = models.JSONField(default=list, help_text="[[deviceType, manufacturerId, model, devices], ...]")
+    parts = models.JSONField(
+        default=list,
+        help_text="[[deviceType, manufacturerId, model, status, devices, the id of one of them], ...]",
+    )
     locations = models.JSONField(default=list, help_text="[[location, devices], ...], the largest ones.")
     other_locations = models.PositiveIntegerField(default=0, help_text="How many more locations there are.")
-    statuses = models.JSONField(default=list, help_text="[[status, devices], ...]")
 
     def __str__(self) -> str:
         return f"{self.devices} devices of {self.application}"
+
+    @property
+    def kinds(self) -> list[tuple[str, str, str, int]]:
+        """Device type, manufacturer id, model, number of devices; in their order."""
+        sums: Counter[tuple[str, str, str]] = Counter()
+        for device_type, manufacturer_id, model, _, count, _ in self.parts:
+            sums[device_type, manufacturer_id, model] += count
+        return [(*kind, count) for kind, count in sorted(sums.items())]
+
+    @property
+    def statuses(self) -> list[tuple[str, int]]:
+        """Status and number of devices, the most first."""
+        sums: Counter[str] = Counter()
+        for _, _, _, status, count, _ in self.parts:
+            sums[status] += count
+        return sorted(sums.items(), key=lambda item: (-item[1], item[0]))

@@ -6,16 +6,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from tasks import sets
-from tasks.models import Application, Device, Profile
+from tasks.models import Application, Profile
 
-from .kinds import Kind, verdicts
-from .survey import among
-
-TOGETHER = 50_000
-"""Ids that are looked up in one go, so that a list of any length takes little memory."""
-
-Command = tuple[str, str]
-"""Service and method."""
+from .kinds import Command, Kind, fits
+from .survey import TOGETHER, among, elsewhere
 
 
 @dataclass(frozen=True)
@@ -39,10 +33,10 @@ def doubts(
     """
     if application.catalogue_at is None:
         return Doubts("", "", "")
-    fits: dict[Kind, bool] = {}
+    known: dict[Kind, bool] = {}
     every, found = chain.from_iterable(sets.pieces(ids)), []
     while some := list(islice(every, TOGETHER)):
-        found.append(_of_some(application, some, profile, command, fits))
+        found.append(_of_some(application, some, profile, command, known))
     return Doubts(*("\n".join(filter(None, texts)) for texts in zip(*found, strict=True)))
 
 
@@ -51,29 +45,15 @@ def _of_some(
     ids: list[str],
     profile: Profile | None,
     command: Command | None,
-    fits: dict[Kind, bool],
+    known: dict[Kind, bool],
 ) -> tuple[str, str, str]:
-    rows = among(application.devices.all(), ids).order_by()
-    kinds = {
-        device_id: Kind(*kind)
-        for device_id, *kind in rows.values_list("device_id", "device_type", "manufacturer_id", "model")
-    }
-    _learn(fits, set(kinds.values()) - fits.keys(), profile, command)
+    rows = among(application.devices.all(), ids).order_by().values_list("device_id", *Kind._fields)
+    kinds = {device_id: Kind(*kind) for device_id, *kind in rows}
+    known |= fits(set(kinds.values()) - known.keys(), profile, command)
     unknown = [device_id for device_id in ids if device_id not in kinds]
-    elsewhere = Device.objects.filter(application__in=Application.objects.exclude(pk=application.pk))
-    others = set(among(elsewhere, unknown).values_list("device_id", flat=True)) if unknown else set()
+    others = elsewhere(application, unknown)
     return (
         "\n".join(device_id for device_id in unknown if device_id not in others),
         "\n".join(device_id for device_id in unknown if device_id in others),
-        "\n".join(device_id for device_id in ids if device_id in kinds and not fits[kinds[device_id]]),
+        "\n".join(device_id for device_id in ids if device_id in kinds and not known[kinds[device_id]]),
     )
-
-
-def _learn(
-    fits: dict[Kind, bool], kinds: set[Kind], profile: Profile | None, command: Command | None
-) -> None:
-    if command is not None:
-        fits |= {kind: knows is not False for kind, knows in verdicts(kinds, command).items()}
-    else:
-        own = profile and Kind(profile.device_type, profile.manufacturer_id, profile.model)
-        fits |= {kind: own in (None, kind) for kind in kinds}

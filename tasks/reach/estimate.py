@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 from django.db.models import Count
@@ -13,7 +14,7 @@ from tasks.models import Application, DeviceList
 from tasks.targets import TargetType
 
 from .kinds import Kind, verdicts
-from .survey import GROUPED, NAMED, listed, some_of, survey
+from .survey import GROUPED, Survey, listed, survey_of
 
 SILENT = ("OFFLINE", "ABNORMAL", "INACTIVE")
 """Statuses of devices that have not reported for long: over NB-IoT ABNORMAL after 25 hours, OFFLINE after 49."""
@@ -73,9 +74,8 @@ def reach(application: Application, param: Mapping[str, Any], kept: DeviceList |
     groups = _groups(application, param) if target in GROUPED else {}
     if missing := [name for name in param.get("groupList", ()) if target in GROUPED and name not in groups]:
         return Reach(None, _missing(missing))
-    found = survey(application, param, kept)
+    found = survey_of(application, param, kept)
     knows = verdicts([kind for kind, _ in found.kinds], _command(param))
-    incompatible = [kind for kind in knows if knows[kind] is False]
     at_most = sum(size for size, _ in groups.values())
     is_partly_known = at_most > sum(members for _, members in groups.values())
     words = WORDS[target]
@@ -85,11 +85,11 @@ def reach(application: Application, param: Mapping[str, Any], kept: DeviceList |
         count=at_most if is_partly_known else found.known if found.listed is None else found.listed,
         words=words + _narrowing(param),
         as_of=application.catalogue_at,
-        parts=tuple(Part(kind, count, knows[kind]) for kind, count in found.kinds),
+        parts=tuple(Part(kind, named.total, knows[kind]) for kind, named in found.kinds),
         statuses=dict(found.statuses),
-        unknown=found.unknown,
-        unknown_ids=found.unknown_ids,
-        incompatible_ids=some_of(found, application, param, incompatible),
+        unknown=found.unknown.total + found.foreign.total,
+        unknown_ids=tuple((found.unknown.ids + found.foreign.ids)[:NAMED]),
+        incompatible_ids=_some(found, [kind for kind in knows if knows[kind] is False]),
         sampled=found.sampled,
     )
 
@@ -103,6 +103,15 @@ WORDS: dict[TargetType, str] = {
     TargetType.GROUP_ID_LIST: "in these groups, by the catalogue",
     TargetType.BROADCAST: "by the catalogue",
 }
+
+NAMED = 3
+"""Device ids that are named of those in doubt."""
+
+
+def _some(found: Survey, kinds: Collection[Kind]) -> tuple[str, ...]:
+    ids = (named.ids for kind, named in found.kinds if kind in kinds)
+    return tuple(islice(chain.from_iterable(ids), NAMED))
+
 
 PARTLY = "by the sizes of the groups; not all of their members are in the catalogue"
 

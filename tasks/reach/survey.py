@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Min, QuerySet
 
 from tasks import sets
 from tasks.lifecycle import bulk
@@ -24,56 +25,78 @@ from .kinds import Kind
 GROUPED = {TargetType.GROUP_LIST: "name", TargetType.GROUP_ID_LIST: "group_id"}
 """Target types that name groups -> by what."""
 
-NAMED = 3
-"""Device ids that are named of those in doubt."""
+SHOWN = 200
+"""Ids that are kept of each kind of a list, and of those in doubt."""
 
 LOOKED_UP = 100_000
 """Ids of a list that are looked up; of a longer one every second, third, ...: a page is there within a second."""
 
+TOGETHER = 50_000
+"""Ids that are looked up in one go, so that a list of any length takes little memory."""
+
+EXAMPLES = 1000
+"""Kinds in a status of which one device is named, the most frequent ones."""
+
 FRESH_SECONDS = 600
 """So long a survey is used again: the composer asks for it whenever a field changes."""
+
+Counted = list[Any]
+"""[deviceType, manufacturerId, model, status, devices, the id of one of them]"""
+
+
+class Named(NamedTuple):
+    """How many devices, the ids of some of them, one a line, and of a list their places in it, counted from 0.
+
+    As texts and arrays, since a survey of hundreds of kinds is remembered and read anew at each keystroke.
+    """
+
+    total: int
+    text: str = ""
+    places: Sequence[int] = ()
+
+    @property
+    def ids(self) -> list[str]:
+        return self.text.split("\n") if self.text else []
+
+
+NOBODY = Named(0)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """``listed``, ``unknown`` and ``ids``, some of each kind, are of a list alone. Of one that is longer than what is
-    looked up, all numbers but the first are estimates.
+    """``kinds``, the most first, and ``statuses`` are of the devices that the catalogue of the application knows.
+
+    ``listed``, and the rest of the list, ``unknown`` and ``foreign`` (known to another application), are of a list
+    alone. When only one in ``sampled`` ids was looked up, all numbers but the first are estimates.
     """
 
-    kinds: list[tuple[Kind, int]]
+    kinds: list[tuple[Kind, Named]]
     statuses: list[tuple[str, int]]
     listed: int | None = None
-    unknown: int = 0
-    unknown_ids: tuple[str, ...] = ()
-    ids: Mapping[Kind, list[str]] | None = None
+    unknown: Named = NOBODY
+    foreign: Named = NOBODY
     sampled: int = 1
 
     @property
     def known(self) -> int:
-        return sum(count for _, count in self.kinds)
+        return sum(named.total for _, named in self.kinds)
 
 
-def survey(application: Application, param: Mapping[str, Any], kept: DeviceList | None) -> Survey:
+def survey_of(
+    application: Application, param: Mapping[str, Any], kept: DeviceList | None, *, is_whole: bool = False
+) -> Survey:
+    """Remembered for a while. The ``is_whole`` one looks every id of a list up, however long it is."""
     target = str(kept.pk) if kept else [param.get(name) for name in ("type", *MEMBERS[param["type"]])]
     asked = json.dumps([application.pk, str(application.catalogue_at), target])
     key = f"survey:{hashlib.sha256(asked.encode()).hexdigest()}"
     found: Survey | None = cache.get(key)
-    if found is None:
+    if found is None or (is_whole and found.sampled > 1):
         is_list = param["type"] == TargetType.DEVICE_LIST
-        found = _of_list(application, param, kept) if is_list else _of_rule(_devices(application, param))
+        found = (
+            _of_list(application, param, kept, is_whole=is_whole) if is_list else _of_rule(application, param)
+        )
         cache.set(key, found, FRESH_SECONDS)
     return found
-
-
-def some_of(
-    found: Survey, application: Application, param: Mapping[str, Any], kinds: Collection[Kind]
-) -> tuple[str, ...]:
-    """The ids of some of the target's devices that are of these kinds."""
-    if found.ids is not None:
-        return tuple(chain.from_iterable(ids for kind, ids in found.ids.items() if kind in kinds))[:NAMED]
-    wanted = Q(*(Q(**kind._asdict()) for kind in kinds), _connector=Q.OR)
-    devices = _devices(application, param).filter(wanted).order_by()
-    return tuple(devices.values_list("device_id", flat=True)[:NAMED]) if kinds else ()
 
 
 def ids_of(param: Mapping[str, Any], kept: DeviceList | None) -> Sequence[str]:
@@ -86,42 +109,88 @@ def listed(param: Mapping[str, Any], kept: DeviceList | None) -> int:
     return kept.count if kept else len(set(param["deviceList"]))
 
 
-def _of_list(application: Application, param: Mapping[str, Any], kept: DeviceList | None) -> Survey:
+def counted(devices: QuerySet[Device]) -> list[Counted]:
+    """Of each kind in each status how many they are, the most first; the index ``device_reach`` alone tells it."""
+    rows = devices.order_by().values_list(*Kind._fields, "status").annotate(count=Count("pk"), one=Min("pk"))
+    found = sorted(rows, key=lambda row: (-row[4], row[:4]))
+    some = Device.objects.filter(pk__in=[row[5] for row in found[:EXAMPLES]])
+    names = dict(some.values_list("pk", "device_id"))
+    return [[*row[:5], names.get(row[5], "")] for row in found]
+
+
+@dataclass
+class _Tally:
+    total: int = 0
+    ids: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+    def add(self, device_id: str, place: int) -> None:
+        self.total += 1
+        if self.total <= SHOWN:
+            self.ids.append(device_id)
+            self.places.append(place)
+
+    def named(self, sampled: int = 1) -> Named:
+        return Named(self.total * sampled, "\n".join(self.ids), array("Q", self.places))
+
+
+def _of_list(
+    application: Application, param: Mapping[str, Any], kept: DeviceList | None, *, is_whole: bool
+) -> Survey:
     """Of a list the rows are counted here: SQLite, asked to group them, walks through the fleet kind by kind."""
     many = listed(param, kept)
-    sampled = -(-many // LOOKED_UP) or 1
+    sampled = 1 if is_whole else -(-many // LOOKED_UP) or 1
     every = chain.from_iterable(sets.pieces(kept.text)) if kept else iter(dict.fromkeys(param["deviceList"]))
-    ids = list(islice(every, 0, None, sampled))
-    rows = among(application.devices.all(), ids).order_by().values_list("device_id", *Kind._fields, "status")
-    known: dict[str, Kind] = {}
-    kinds: Counter[Kind] = Counter()
+    placed = islice(enumerate(every), 0, None, sampled)
+    kinds: dict[Kind, _Tally] = {}
     statuses: Counter[str] = Counter()
-    some: dict[Kind, list[str]] = {}
-    for device_id, *kind, status in rows.iterator():
-        known[device_id] = of_kind = Kind(*kind)
-        kinds[of_kind] += sampled
-        statuses[status] += sampled
-        if len(named := some.setdefault(of_kind, [])) < NAMED:
-            named.append(device_id)
+    unknown, foreign = _Tally(), _Tally()
+    while some := list(islice(placed, TOGETHER)):
+        ids = [device_id for _, device_id in some]
+        rows = among(application.devices.all(), ids).order_by()
+        found = {row[0]: row for row in rows.values_list("device_id", *Kind._fields, "status")}
+        others = elsewhere(application, [device_id for device_id in ids if device_id not in found])
+        for place, device_id in some:
+            row = found.get(device_id)
+            if row is None:
+                (foreign if device_id in others else unknown).add(device_id, place)
+                continue
+            kind = Kind(*row[1:4])
+            tally = kinds.get(kind)
+            if tally is None:
+                tally = kinds[kind] = _Tally()
+            tally.add(device_id, place)
+            statuses[row[4]] += sampled
     return Survey(
-        kinds=_most_first(kinds),
-        statuses=_most_first(statuses),
+        kinds=_kinds_first(kinds, sampled),
+        statuses=_statuses_first(statuses),
         listed=many,
-        unknown=(len(ids) - len(known)) * sampled,
-        unknown_ids=tuple(islice((device_id for device_id in ids if device_id not in known), NAMED)),
-        ids=some,
+        unknown=unknown.named(sampled),
+        foreign=foreign.named(sampled),
         sampled=sampled,
     )
 
 
-def _of_rule(devices: QuerySet[Device]) -> Survey:
-    kinds: Counter[Kind] = Counter()
+def _of_rule(application: Application, param: Mapping[str, Any]) -> Survey:
+    kinds: dict[Kind, _Tally] = {}
     statuses: Counter[str] = Counter()
-    counted = devices.order_by().values_list(*Kind._fields, "status").annotate(count=Count("pk"))
-    for *kind, status, count in counted:
-        kinds[Kind(*kind)] += count
+    for *of_kind, status, count, one in _parts(application, param):
         statuses[status] += count
-    return Survey(kinds=_most_first(kinds), statuses=_most_first(statuses))
+        tally = kinds.setdefault(Kind(*of_kind), _Tally())
+        tally.total += count
+        tally.ids += [one] if one else []
+    return Survey(_kinds_first(kinds), _statuses_first(statuses))
+
+
+def _parts(application: Application, param: Mapping[str, Any]) -> Iterable[Counted]:
+    """Of the whole fleet and of a kind the census of the last reading tells, without asking the devices."""
+    target, census = TargetType(param["type"]), getattr(application, "census", None)
+    if census is not None and target == TargetType.BROADCAST:
+        return census.parts
+    if census is not None and target == TargetType.DEVICE_TYPE:
+        kind = [param["deviceType"], param["manufacturerId"], param["model"]]
+        return [part for part in census.parts if part[:3] == kind]
+    return counted(_devices(application, param))
 
 
 def _devices(application: Application, param: Mapping[str, Any]) -> QuerySet[Device]:
@@ -143,11 +212,24 @@ def _devices(application: Application, param: Mapping[str, Any]) -> QuerySet[Dev
     return devices
 
 
+def elsewhere(application: Application, ids: Sequence[str]) -> Collection[str]:
+    """Those of ``ids`` that another application knows."""
+    if not ids:
+        return ()
+    others = Device.objects.filter(application__in=Application.objects.exclude(pk=application.pk))
+    return set(among(others, ids).values_list("device_id", flat=True))
+
+
 def among(devices: QuerySet[Device], ids: Sequence[str]) -> QuerySet[Device]:
     """Those with one of very many ids, which travel as one parameter."""
     those, parameter = bulk.among("device_id", ids, connection)
     return devices.extra(where=[those], params=[parameter])  # noqa: S610
 
 
-def _most_first(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:
+def _kinds_first(tallies: Mapping[Kind, _Tally], sampled: int = 1) -> list[tuple[Kind, Named]]:
+    found = {kind: tally.named(sampled) for kind, tally in tallies.items()}
+    return sorted(found.items(), key=lambda item: (-item[1].total, item[0]))
+
+
+def _statuses_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

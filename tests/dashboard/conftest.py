@@ -11,9 +11,10 @@ from django.test import Client
 from django.utils import timezone
 
 from tasks import lifecycle
-from tasks.models import Application, Census, Profile, Task
+from tasks.models import Application, Profile, Task
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, DataType, Parameter, Service
+from tasks.sync import census
 from tests.factories import ApplicationFactory, DeviceFactory, UserFactory
 
 ROLES = ("anonymous", "nobody", "operator", "auditor", "admin", "superuser")
@@ -156,13 +157,7 @@ def fleet(site_app: Application) -> Application:
         _device(site_app, f"meter-{number}", ("Meter", "m-1", "X1"), status=status)
     _device(site_app, "lamp-1", ("Lamp", "m-1", "L1"))
     _device(ApplicationFactory(catalogue_at=timezone.now()), "foreign-1", ("Meter", "m-1", "X1"))
-    Census.objects.create(
-        application=site_app,
-        devices=5,
-        kinds=[["Meter", "m-1", "X1", 4], ["Lamp", "m-1", "L1", 1]],
-        statuses=[["ONLINE", 3], ["OFFLINE", 2]],
-        locations=[["大厅 A", 5]],
-    )
+    census.take(site_app)
     return site_app
 
 

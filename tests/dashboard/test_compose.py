@@ -267,7 +267,7 @@ def test_optional_parameters_left_out_are_not_sent(desk: Client, typed: Typed, m
 
 
 def test_whoever_has_no_profile_is_told_where_to_get_one(
-    desk: Client, request: pytest.FixtureRequest
+    desk: Client, site_app: Application, request: pytest.FixtureRequest
 ) -> None:
     assert "No profile is known yet. Import yours" in words(desk.get("/compose/"))
     request.getfixturevalue("meter")

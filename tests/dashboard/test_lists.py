@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from dashboard.forms import device_ids, doubtful
+from dashboard.forms import device_ids
 from tasks.models import Application, DeviceList, NamedList, Profile, Task
 from tests.factories import ApplicationFactory, ResultFactory, make_list
 
@@ -274,10 +274,13 @@ def test_without_a_catalogue_nothing_is_in_doubt(desk: Client, typed: Typed) -> 
 def test_a_very_long_list_is_compared_when_that_is_asked_for(
     desk: Client, typed: Typed, fleet: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doubtful, "MOST_UNASKED", 1)
+    monkeypatch.setattr("tasks.reach.survey.LOOKED_UP", 1)
     page = desk.post("/compose/", typed(device_ids="meter-0\nstranger-1"))
     assert "Compare with the catalogue" in words(page)
-    assert "1 device not in the catalogue" in words(again(desk, page, check_devices=1))
+    assert page.context["reach"].sampled == 2
+    compared = again(desk, page, check_devices=1)
+    assert "1 device not in the catalogue" in words(compared)
+    assert (compared.context["reach"].sampled, compared.context["reach"].unknown) == (1, 1)
 
 
 def test_a_kind_that_exists_fills_in_the_three_fields_and_typing_stays(

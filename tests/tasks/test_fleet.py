@@ -135,9 +135,8 @@ def test_facets_cost_the_same_for_any_fleet(application, django_assert_num_queri
     Census.objects.create(
         application=application,
         devices=3,
-        kinds=[["Meter", "M", "v1", 3]],
+        parts=[["Meter", "M", "v1", "ONLINE", 2, "d-1"], ["Meter", "M", "v1", "OFFLINE", 1, "d-2"]],
         locations=[["Hall-A", 2]],
-        statuses=[["ONLINE", 3]],
         other_locations=1,
     )
     application.refresh_from_db()

@@ -10,11 +10,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tasks import sync
+from tasks import catalogue, sync
 from tasks.models import Application, Device, DeviceList, Group, Membership, Profile
 from tasks.profiles import schema
 from tasks.profiles.schema import Command, Service
 from tasks.reach import Doubts, Kind, doubts, reach, survey
+from tasks.sync import census
 from tasks.targets import TargetType
 from tests.factories import TARGETS, ApplicationFactory, DeviceFactory, GroupFactory, UserFactory
 
@@ -153,13 +154,18 @@ def test_of_very_many_doubtful_devices_the_first_few_are_named(fleet):
         (TargetType.DEVICE_AREA, {"deviceLocation": "Hall Meter"}, 6, 3, 0),
     ],
 )
-def test_a_target_by_rule_is_counted_in_the_catalogue(kind, members, count, silent, incompatible, fleet):
+@pytest.mark.parametrize("is_counted", [True, False], ids=["by the census", "by the devices"])
+def test_a_target_by_rule_is_counted_in_the_catalogue(
+    kind, members, count, silent, incompatible, is_counted, fleet
+):
     DeviceFactory(
         device_type="Lamp", manufacturer_id="m", model="1", location="Hall Meter"
     )  # somebody else's
+    if is_counted:
+        census.take(fleet)
     told = reach(fleet, asked(kind, **members))
     assert (told.count, told.silent, told.incompatible, told.unknown) == (count, silent, incompatible, 0)
-    assert len(told.incompatible_ids) == incompatible
+    assert told.incompatible_ids == (("lamp-0",) if incompatible else ())
     assert ("by the catalogue" in told.words, told.as_of) == (True, fleet.catalogue_at)
 
 
@@ -225,14 +231,34 @@ def test_a_list_that_is_carried_along_does_not_stand_for_another_target(fleet):
     assert reach(fleet, asked(TargetType.BROADCAST), _kept(["meter-0"])).count == 10
 
 
+def test_how_many_a_broadcast_or_a_kind_reaches_is_known_without_asking_the_devices(fleet):
+    census.take(fleet)
+    kind = {"deviceType": "Meter", "manufacturerId": "m", "model": "1"}
+    with CaptureQueriesContext(connection) as asked_for:
+        assert reach(fleet, asked(TargetType.BROADCAST)).statuses["ONLINE"] == 6
+        assert reach(fleet, asked(TargetType.DEVICE_TYPE, **kind)).statuses["ONLINE"] == 3
+    assert not [query for query in asked_for if '"tasks_device"' in query["sql"]]
+
+
+def test_a_command_that_a_newer_profile_brings_is_known_at_once(fleet):
+    lamp = {"deviceType": "Lamp", "manufacturerId": "m", "model": "1"}
+    assert reach(fleet, asked(TargetType.DEVICE_TYPE, **lamp)).incompatible == 3
+    newer = schema.Profile(
+        "Lamp", "m", "", "1", "", (Service("Valve", "Valve", commands=(Command("CLOSE"),)),)
+    )
+    catalogue.store(newer, source="newer.zip")
+    assert reach(fleet, asked(TargetType.DEVICE_TYPE, **lamp)).incompatible == 0
+    Profile.objects.get(device_type="Lamp").delete()
+    assert [part.knows for part in reach(fleet, asked(TargetType.DEVICE_TYPE, **lamp)).parts] == [None]
+
+
 def test_a_long_list_takes_few_statements_and_none_when_it_is_asked_again(fleet):
     Device.objects.bulk_create(
         Device(application=fleet, device_id=f"d-{number}", status="ONLINE") for number in range(3000)
     )
     kept = _kept([f"d-{number}" for number in range(4000)])
-    with CaptureQueriesContext(
-        connection,
-    ) as first:
+    reach(fleet, asked(TargetType.BROADCAST))  # reads the profiles, which is done once
+    with CaptureQueriesContext(connection) as first:
         told = reach(fleet, asked(TargetType.DEVICE_LIST), kept)
     assert (told.known, told.unknown, told.unknown_ids[0]) == (3000, 1000, "d-3000")
     assert len(first) <= 4

@@ -125,7 +125,7 @@ def test_devices_are_counted_by_kind_location_and_status(sandbox, application):
     census = Census.objects.get(application=application)
     assert census.devices == sum(kind[3] for kind in census.kinds) == 100
     assert sum(count for _, count in census.statuses) == sum(count for _, count in census.locations) == 100
-    assert ["WaterMeter", "Muster", "MW100", 40] in census.kinds
+    assert ("WaterMeter", "Muster", "MW100", 40) in census.kinds
     assert census.other_locations == 0
 
 
