@@ -29,6 +29,7 @@ def pressed(form: Form, button: QueryDict) -> Form:
         text = {"device_list": "", "device_ids": devices.kept.text, "devices_from": IDS}
         edited = form.again(text)
         edited.devices.is_edited = True
+        edited.fields["device_ids"].widget.attrs["autofocus"] = True
         return edited
     if "undo_devices" in button and devices.kept:
         return form.again(_carrying(kept_list(form.user, str(devices.kept.before)) or devices.kept))

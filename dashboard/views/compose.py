@@ -101,6 +101,7 @@ def _redrawn(request: HttpRequest) -> ComposeForm:
     if "edit_values" in request.POST and form.values.kept:
         form = form.again({"values_text": form.values.kept.text})
         form.values.is_read = True
+        form.fields["values_text"].widget.attrs["autofocus"] = True
     if "recent" in request.POST:
         return form.again(recent.values_of(request.user, request.POST["recent"]))
     if "last" in request.POST:

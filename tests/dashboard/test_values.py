@@ -179,6 +179,7 @@ def test_a_table_comes_back_into_its_field_to_be_corrected(desk: Client, values:
     assert "edit_devices" not in text_of(page)  # it would part them from their values
     edited = desk.post("/compose/", kept(page, edit_values="1"))
     assert fields(edited).value("values_text").strip() == TABLE.strip()
+    assert "autofocus" in edited.context["form"].fields["values_text"].widget.attrs
     assert ids_of(edited) == ["d-1", "d-3", "d-2"]
     corrected = read(desk, kept(edited, values_text=TABLE.replace("d-3,1,ECO", "d-4,7,ECO")))
     assert "3 different sets of count, mode for 3 devices" in words(corrected)
