@@ -12,7 +12,7 @@ from django.utils import timezone
 from tasks import jobs, lifecycle
 from tasks.lifecycle import Arrival, prune
 from tasks.lifecycle.prune import AUDIT, BODIES, DRAFTS, KINDS, RESULTS, count
-from tasks.models import Attempt, Callback, DeviceList, Draft, Result, Tally, Task, Transition
+from tasks.models import Attempt, Callback, DeviceList, Draft, Origin, Result, Tally, Task, Transition
 from tasks.states import FINAL, State
 from tests.factories import AttemptFactory, CallbackFactory, TaskFactory, UserFactory
 
@@ -163,6 +163,14 @@ def test_a_task_goes_with_all_that_points_to_it():
     assert not Attempt.objects.exists()
     assert not Tally.objects.exists()
     assert set(Transition.objects.values_list("task", flat=True)) == {copy.pk}
+
+
+def test_a_rerun_outlives_the_task_that_it_reruns():
+    old, new = ended(800), ended(1)
+    Origin.objects.create(task=new, parent=old)
+    prune(KINDS)
+    assert list(Task.objects.all()) == [new]
+    assert not Origin.objects.exists()
 
 
 def test_a_task_stays_as_long_as_something_of_it_is_younger():
