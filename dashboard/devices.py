@@ -19,6 +19,8 @@ from tasks.models import Application, Device
 REACH = 25_000
 """Devices that one page looks at, at the most."""
 
+Ids = QuerySet[Any] | list[int]
+
 COSTLY_REACH = 2_500
 """The same where the newest result of each has to be found."""
 
@@ -41,8 +43,8 @@ def find(application: Application, choice: Choice, asked: Mapping[str, str], siz
     before, after = number(asked.get("before")), number(asked.get("after"))
     backwards = after is not None
     start = after if backwards else before
-    ids = _from(found, start, backwards=backwards)
     reach = size + 1 if found.is_whole else COSTLY_REACH if found.is_costly else REACH
+    ids = found.ids(reach + 1, start, backwards=backwards)
     passing = found.among(ids[:reach])
     rows = list((passing.reverse() if backwards else passing)[: size + 1])
     there_is_more = len(rows) > size
@@ -55,29 +57,21 @@ def find(application: Application, choice: Choice, asked: Mapping[str, str], siz
             shown[::-1], shown[0].pk if shown else after - 1, onward, onward is None, looked_at=looked_at
         )
     back = None if start is None else shown[0].pk if shown else start + 1
-    count = _count(found, ids, passing, rows, edge, there_is_more=there_is_more) if start is None else None
+    count = _count(found, passing, rows, edge, there_is_more=there_is_more) if start is None else None
     return Found(shown, onward, back, start is None, count, looked_at)
 
 
-def _from(found: Search, start: int | None, *, backwards: bool) -> QuerySet[Any]:
-    source = found.source.order_by(f"{'-' if backwards else ''}{found.key}")
-    if start is not None:
-        source = source.filter(**{f"{found.key}__{'lt' if backwards else 'gt'}": start})
-    return source.values_list(found.key, flat=True)
-
-
-def _edge(ids: QuerySet[Any], reach: int) -> int | None:
+def _edge(ids: Ids, reach: int) -> int | None:
     """The last device that is looked at, when there are others behind it."""
     last = list(ids[reach - 1 : reach + 1])
     return last[0] if len(last) == 2 else None
 
 
 def _count(
-    found: Search, ids: QuerySet[Any], passing: QuerySet[Device], rows: list[Device], edge: int | None, *,
-    there_is_more: bool,
-) -> int | None:  # fmt: skip
+    found: Search, passing: QuerySet[Device], rows: list[Device], edge: int | None, *, there_is_more: bool
+) -> int | None:
     if found.is_whole:
-        return ids[: MOST_COUNTED + 1].count()
+        return found.count(MOST_COUNTED + 1)
     if edge is not None:
         return None
     if not there_is_more:

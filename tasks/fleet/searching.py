@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import CombinedExpression
 from django.db.models.lookups import Exact, In
 
 from tasks.models import Application, Census, Device, Group, Membership, Result
@@ -21,13 +24,16 @@ FEW = 10_000
 class Search:
     """``source`` is read from one index, in the order of ``key``, the ids of devices; each is looked at for ``rest``.
 
-    ``is_costly`` when that asks for results; ``is_whole`` when there is nothing to look at.
+    ``is_costly`` when that asks for results; ``is_whole`` when there is nothing to look at. Where the source takes
+    several indexes, each of its devices is in one of the ``ranges`` at least. ``every`` device is the application's.
     """
 
     source: QuerySet[Any]
     key: str
     rest: Q
     is_costly: bool
+    every: QuerySet[Device]
+    ranges: tuple[QuerySet[Any], ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -40,7 +46,39 @@ class Search:
             return self.source.filter(self.rest)
         return self.among(self.source.values(self.key))
 
-    def among(self, ids: QuerySet[Any]) -> QuerySet[Device]:
+    def ids(
+        self, most: int, start: int | None = None, *, backwards: bool = False
+    ) -> QuerySet[Any] | list[int]:
+        """The first ids of the source, or the first behind ``start``.
+
+        Those of ranges are perhaps many, and then near; or else they may be far, but are not so many.
+        """
+        in_order = partial(self._behind, start, backwards=backwards)
+        if not self.ranges:
+            return in_order(self.source, F(self.key))[:most]
+        near = self.source.filter(pk__in=in_order(self.every, F("pk"))[:NEAR])
+        found = list(in_order(near, F("pk"))[:most])
+        if len(found) < most:
+            # By a sum: for the order's sake databases would walk through all devices instead.
+            parts = (in_order(each, F("pk") + 0)[:most] for each in self.ranges)
+            found = sorted(set(chain.from_iterable(parts)), reverse=backwards)[:most]
+        return found
+
+    def _behind(
+        self, start: int | None, source: QuerySet[Any], order: F | CombinedExpression, *, backwards: bool
+    ) -> QuerySet[Any]:
+        if start is not None:
+            source = source.filter(**{f"{self.key}__{'lt' if backwards else 'gt'}": start})
+        return source.order_by(order.desc() if backwards else order.asc()).values_list(self.key, flat=True)
+
+    def count(self, most: int) -> int:
+        """How many the source has; at most as many as are asked for."""
+        if not self.ranges:
+            return self.source[:most].count()
+        every = (source.order_by().values_list(self.key, flat=True)[:most] for source in self.ranges)
+        return min(len(set(chain.from_iterable(every))), most)
+
+    def among(self, ids: QuerySet[Any] | list[int]) -> QuerySet[Device]:
         """Those of ``ids``, which are some of the source's, that are found."""
         return Device.objects.filter(self.rest, pk__in=ids).order_by("pk")
 
@@ -58,7 +96,7 @@ def search(application: Application, choice: Choice) -> Search:
     rest = Q(*(part.passes for part in parts if part is not first))
     if choice.outcome:
         rest &= _came_to(LastOutcome(choice.outcome))
-    return Search(first.source, first.key, rest, is_costly=bool(choice.outcome))
+    return Search(first.source, first.key, rest, bool(choice.outcome), everything, first.ranges)
 
 
 def following(text: str) -> str:
@@ -77,6 +115,7 @@ class _Part(NamedTuple):
     passes: Q
     source: QuerySet[Any]
     key: str = "pk"
+    ranges: tuple[QuerySet[Any], ...] = ()
 
 
 def _parts(application: Application, choice: Choice, everything: QuerySet[Device]) -> list[_Part]:
@@ -137,16 +176,20 @@ def _with_text(text: str, everything: QuerySet[Device]) -> _Part:
     if everything[: FEW + 1].count() <= FEW:
         passes = beginning | Q(name__icontains=text)
         return _Part(FEW, passes, everything.filter(passes))
+    ranges = tuple(everything.order_by().filter(column) for column in columns)
     ids: set[int] = set()
-    for column in columns:
-        ids.update(everything.order_by().filter(column).values_list("pk", flat=True)[: SOME + 1])
+    for each in ranges:
+        ids.update(each.values_list("pk", flat=True)[: SOME + 1])
     if len(ids) <= SOME:
         return _Part(len(ids), beginning, everything.filter(pk__in=ids))
-    return _Part(UNKNOWN, beginning, everything.filter(beginning))
+    return _Part(UNKNOWN, beginning, everything.filter(beginning), ranges=ranges)
 
 
 SOME = 1000
 """So many devices with a text are listed by their ids."""
+
+NEAR = 5_000
+"""Devices that are walked through for a text that more than ``SOME`` have, before their indexes are read."""
 
 
 def _begins(column: str, text: str) -> Q:

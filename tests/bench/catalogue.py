@@ -41,6 +41,8 @@ SEARCHES: tuple[tuple[str, dict[str, str]], ...] = (
     ("all, in the middle", {"before": "500000"}),
     ("all, last page", {"before": "999960"}),
     ("beginning of an id", {"text": "7fff"}),
+    ("first character of ids that were read late", {"text": "e"}),
+    ("first character of everything", {"text": "8"}),
     ("a whole id", {"text": device_id(654321, DEVICES)}),
     ("beginning of a name that many have", {"text": "WaterM"}),
     ("beginning of a name that few have", {"text": "SmartLock-09999"}),

@@ -70,17 +70,23 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize("few", [10_000, 5])
+@pytest.mark.parametrize(("few", "near"), [(10_000, 5_000), (5, 5_000), (5, 3)])
 @pytest.mark.parametrize("reach", [1000, 7])
 @pytest.mark.parametrize("asked", CHOICES, ids=str)
 def test_pages_onwards_and_back_show_every_device_that_passes_once(
-    known: Application, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], reach: int, few: int
+    known: Application,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: dict[str, str],
+    reach: int,
+    few: int,
+    near: int,
 ) -> None:
     """However few devices a page looks at, and whichever filter is read first."""
     monkeypatch.setattr(devices, "REACH", reach)
     monkeypatch.setattr(devices, "COSTLY_REACH", reach)
     monkeypatch.setattr("tasks.fleet.searching.FEW", few)
     monkeypatch.setattr("tasks.fleet.searching.SOME", few)
+    monkeypatch.setattr("tasks.fleet.searching.NEAR", near)
     choice = Choice(**asked)
     expected = [device.device_id for device in fleet.select(known, choice)]
     assert expected == [
