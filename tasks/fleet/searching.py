@@ -56,7 +56,8 @@ class Search:
         in_order = partial(self._behind, start, backwards=backwards)
         if not self.ranges:
             return in_order(self.source, F(self.key))[:most]
-        near = self.source.filter(pk__in=in_order(self.every, F("pk"))[:NEAR])
+        edge = in_order(self.every, F("pk"))[NEAR - 1 : NEAR]
+        near = self.source.filter(**{f"pk__{'gte' if backwards else 'lte'}": pk for pk in edge})
         found = list(in_order(near, F("pk"))[:most])
         if len(found) < most:
             # By a sum: for the order's sake databases would walk through all devices instead.
