@@ -22,6 +22,9 @@ GROUPS = (TargetType.GROUP_LIST, TargetType.GROUP_ID_LIST)
 LOOKED_AT = 20
 """Tasks with the same command that are looked at, the newest first."""
 
+COLUMNS = ("name", "state", "target_type", "target", "expected", "counts")
+"""Of each other task what is compared and shown, as this is asked at every keystroke."""
+
 COMPARED = 1_000_000
 """Device ids of other tasks that are read for one answer; whether tasks beyond it share devices is left open."""
 
@@ -63,7 +66,7 @@ def overlaps(
         others = others.exclude(pk__in=besides).exclude(pk__in=reruns)
     # By a sum, not by the column: for that order's sake SQLite would walk through all tasks of the application.
     found, left = [], COMPARED
-    for other in others.order_by((F("pk") + 0).desc())[:LOOKED_AT]:
+    for other in others.only(*COLUMNS).order_by((F("pk") + 0).desc())[:LOOKED_AT]:
         overlap = _overlap(other, param, reach, kept, left)
         if other.target_type == param["type"] == TargetType.DEVICE_LIST:
             left -= other.expected or 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.forms import BoundField
+from django.utils.functional import cached_property
 
 from dashboard.forms import free_json
 from dashboard.forms.compose_shape import ShapedFields
@@ -19,6 +20,8 @@ from dashboard.request_text import paras_of
 from tasks.models import Profile, Task
 
 LOOKED_AT, OFFERED = 100, 8
+
+_KEY = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Recent:
     paras: dict[str, Any]
     at: datetime
 
-    @property
+    @cached_property
     def words(self) -> str:
         """The values, short enough for a button."""
         text = ", ".join(
@@ -47,7 +50,7 @@ def sent_by(user: User) -> list[Recent]:
     rows = Task.objects.filter(author=user).order_by("-pk").values_list(*columns)[:LOOKED_AT]
     found: dict[str, Recent] = {}
     for pk, profile, service_id, method, paras, at in rows:
-        key = json.dumps([service_id, method, paras], sort_keys=True)
+        key = _KEY([service_id, method, paras])
         found.setdefault(key, Recent(pk, profile, service_id, method, paras or {}, at))
     return list(found.values())
 

@@ -121,7 +121,7 @@ class DraftQuerySet(models.QuerySet["Draft"]):
         mine = self.filter(pk=key, author=author)
         saved = {"values": values, "page": page, "saved_at": timezone.now(), "discarded_at": None}
         if mine.filter(Q(revision=revision) | Q(page=page)).update(revision=F("revision") + 1, **saved):
-            return mine.get()
+            return mine.defer("values").get()
         if task := Task.objects.filter(compose_key=key, author=author).first():
             raise Overtaken(None, task)
         try:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from tests.bench.report import line, spread
 
@@ -192,7 +193,7 @@ def _in_the_site(act: str, path: Path, folder: Path) -> float:
         return _timed(lambda: post(confirm.preview, fields))
     if act == "redraw":
         return _timed(lambda: post(compose.compose, fields | {"target_type": "Broadcast"}))
-    draft = post(compose.compose, fields | {"review": "1"}).url.split("/")[-2]
+    draft = UUID(post(compose.compose, fields | {"review": "1"}).url.split("/")[-2])
     if act == "confirm":
         from django.test import RequestFactory
 
@@ -200,7 +201,7 @@ def _in_the_site(act: str, path: Path, folder: Path) -> float:
         request.user, request.htmx = user, False
         return _timed(lambda: confirm.confirm(request, draft))
     seconds = _timed(lambda: post(confirm.confirm, {"typed": ""}, draft_id=draft))
-    assert Task.objects.get().expected > 900_000
+    assert sum(Task.objects.values_list("expected", flat=True)) > 900_000
     return seconds
 
 
