@@ -120,7 +120,9 @@ for (const kind of ["input", "change"]) {
 }
 const isOvertaken = (part) => [...part.querySelectorAll(ASKING)].some((asking) => chosenAt.get(asking) > answered);
 document.addEventListener("htmx:beforeSend", ({ detail }) => {
-  sentAt.set(detail.xhr, performance.now());
+  if (detail.elt.matches(ASKING)) {
+    sentAt.set(detail.xhr, performance.now()); // what a button did is always drawn
+  }
 });
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   answered = sentAt.get(detail.xhr);

@@ -202,6 +202,26 @@ def test_who_chooses_again_before_the_answer_has_come_keeps_the_newer_choice(
     expect(page.locator("#preview > pre")).to_contain_text("DeviceArea")
 
 
+def test_what_a_button_did_is_drawn_whatever_is_chosen_meanwhile(
+    visit_with: Any,
+    operator: User,
+    fleet: Application,  # noqa: F811
+) -> None:
+    visit = visit_with()
+    visit.sign_in(operator)
+    page = visit.page
+    visit.go("/compose/?target_type=DeviceList&device_ids=d-1%0Ad-2")
+    page.locator("#combine > summary").click()
+    held: list[Any] = []
+    page.route("**/compose/", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/compose/"):
+        page.get_by_role("button", name="Choose others").click()
+    page.locator("#combine").get_by_label("Saved list").check()
+    held[0].continue_()
+    expect(page.locator("#devices .notice.devices")).to_have_count(0)
+    expect(page.get_by_label("Device ids")).to_be_visible()
+
+
 def test_json_and_back_a_recent_command_and_the_last_values(
     visit_with: Any,
     operator: User,
