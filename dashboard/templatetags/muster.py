@@ -201,13 +201,10 @@ def options(groups: list[tuple[str | None, list[dict[str, Any]], int]]) -> SafeS
     found = []
     for label, several in groupby(groups, key=itemgetter(0)):
         every = chain.from_iterable(each for _, each, _ in several)
-        rows = ((each["value"], SELECTED if each["selected"] else "", each["label"]) for each in every)
+        rows = ((each["value"], " selected" if each["selected"] else "", each["label"]) for each in every)
         inner = format_html_join("\n", '<option value="{}"{}>{}</option>', rows)
         found.append(format_html('<optgroup label="{}">{}</optgroup>', label, inner) if label else inner)
     return format_html_join("\n", "{}", ((each,) for each in found))
-
-
-SELECTED = SafeString(" selected")
 
 
 @register.filter
