@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 
 from tasks import sets
 from tasks.models import Application, Profile
 
 from .kinds import Command, Kind, fits
-from .survey import TOGETHER, among, elsewhere
+from .survey import looked_up
 
 
 @dataclass(frozen=True)
@@ -33,27 +33,16 @@ def doubts(
     """
     if application.catalogue_at is None:
         return Doubts("", "", "")
-    known: dict[Kind, bool] = {}
-    every, found = chain.from_iterable(sets.pieces(ids)), []
-    while some := list(islice(every, TOGETHER)):
-        found.append(_of_some(application, some, profile, command, known))
+    fitting: dict[Kind, bool] = {}
+    found = []
+    for some, known, foreign in looked_up(application, chain.from_iterable(sets.pieces(ids))):
+        fitting |= fits({kind for kind, _ in known.values()} - fitting.keys(), profile, command)
+        unknown = [device_id for device_id in some if device_id not in known]
+        found.append(
+            (
+                "\n".join(device_id for device_id in unknown if device_id not in foreign),
+                "\n".join(device_id for device_id in unknown if device_id in foreign),
+                "\n".join(each for each in some if each in known and not fitting[known[each][0]]),
+            )
+        )
     return Doubts(*("\n".join(filter(None, texts)) for texts in zip(*found, strict=True)))
-
-
-def _of_some(
-    application: Application,
-    ids: list[str],
-    profile: Profile | None,
-    command: Command | None,
-    known: dict[Kind, bool],
-) -> tuple[str, str, str]:
-    rows = among(application.devices.all(), ids).order_by().values_list("device_id", *Kind._fields)
-    kinds = {device_id: Kind(*kind) for device_id, *kind in rows}
-    known |= fits(set(kinds.values()) - known.keys(), profile, command)
-    unknown = [device_id for device_id in ids if device_id not in kinds]
-    others = elsewhere(application, unknown)
-    return (
-        "\n".join(device_id for device_id in unknown if device_id not in others),
-        "\n".join(device_id for device_id in unknown if device_id in others),
-        "\n".join(device_id for device_id in ids if device_id in kinds and not known[kinds[device_id]]),
-    )

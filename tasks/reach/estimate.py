@@ -19,6 +19,9 @@ from .survey import GROUPED, Survey, listed, survey_of
 SILENT = ("OFFLINE", "ABNORMAL", "INACTIVE")
 """Statuses of devices that have not reported for long: over NB-IoT ABNORMAL after 25 hours, OFFLINE after 49."""
 
+NAMED = 3
+"""Device ids that are named of those in doubt."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -104,16 +107,12 @@ WORDS: dict[TargetType, str] = {
     TargetType.BROADCAST: "by the catalogue",
 }
 
-NAMED = 3
-"""Device ids that are named of those in doubt."""
+PARTLY = "by the sizes of the groups; not all of their members are in the catalogue"
 
 
 def _some(found: Survey, kinds: Collection[Kind]) -> tuple[str, ...]:
     ids = (named.ids for kind, named in found.kinds if kind in kinds)
     return tuple(islice(chain.from_iterable(ids), NAMED))
-
-
-PARTLY = "by the sizes of the groups; not all of their members are in the catalogue"
 
 
 def _groups(application: Application, param: Mapping[str, Any]) -> dict[str, tuple[int, int]]:

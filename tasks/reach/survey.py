@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -60,6 +60,14 @@ class Named(NamedTuple):
 
 
 NOBODY = Named(0)
+
+
+class LookedUp(NamedTuple):
+    """Some listed ids; of those that the application's catalogue knows their kind and status; which others know."""
+
+    ids: list[str]
+    known: dict[str, tuple[Kind, str]]
+    foreign: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -141,26 +149,20 @@ def _of_list(
     many = listed(param, kept)
     sampled = 1 if is_whole else -(-many // LOOKED_UP) or 1
     every = chain.from_iterable(sets.pieces(kept.text)) if kept else iter(dict.fromkeys(param["deviceList"]))
-    placed = islice(enumerate(every), 0, None, sampled)
-    kinds: dict[Kind, _Tally] = {}
+    ids = islice(every, 0, None, sampled)
+    kinds: defaultdict[Kind, _Tally] = defaultdict(_Tally)
     statuses: Counter[str] = Counter()
     unknown, foreign = _Tally(), _Tally()
-    while some := list(islice(placed, TOGETHER)):
-        ids = [device_id for _, device_id in some]
-        rows = among(application.devices.all(), ids).order_by()
-        found = {row[0]: row for row in rows.values_list("device_id", *Kind._fields, "status")}
-        others = elsewhere(application, [device_id for device_id in ids if device_id not in found])
-        for place, device_id in some:
-            row = found.get(device_id)
-            if row is None:
-                (foreign if device_id in others else unknown).add(device_id, place)
-                continue
-            kind = Kind(*row[1:4])
-            tally = kinds.get(kind)
-            if tally is None:
-                tally = kinds[kind] = _Tally()
-            tally.add(device_id, place)
-            statuses[row[4]] += sampled
+    place = 0
+    for some in looked_up(application, ids):
+        for device_id in some.ids:
+            kind, status = some.known.get(device_id, (None, ""))
+            if kind is None:
+                (foreign if device_id in some.foreign else unknown).add(device_id, place)
+            else:
+                kinds[kind].add(device_id, place)
+                statuses[status] += sampled
+            place += sampled
     return Survey(
         kinds=_kinds_first(kinds, sampled),
         statuses=_statuses_first(statuses),
@@ -172,11 +174,11 @@ def _of_list(
 
 
 def _of_rule(application: Application, param: Mapping[str, Any]) -> Survey:
-    kinds: dict[Kind, _Tally] = {}
+    kinds: defaultdict[Kind, _Tally] = defaultdict(_Tally)
     statuses: Counter[str] = Counter()
     for *of_kind, status, count, one in _parts(application, param):
         statuses[status] += count
-        tally = kinds.setdefault(Kind(*of_kind), _Tally())
+        tally = kinds[Kind(*of_kind)]
         tally.total += count
         tally.ids += [one] if one else []
     return Survey(_kinds_first(kinds), _statuses_first(statuses))
@@ -212,18 +214,22 @@ def _devices(application: Application, param: Mapping[str, Any]) -> QuerySet[Dev
     return devices
 
 
-def elsewhere(application: Application, ids: Sequence[str]) -> Collection[str]:
-    """Those of ``ids`` that another application knows."""
-    if not ids:
-        return ()
+def looked_up(application: Application, ids: Iterable[str]) -> Iterator[LookedUp]:
+    """What is known of these ids, so many at a time, in their order."""
+    ids = iter(ids)
     others = Device.objects.filter(application__in=Application.objects.exclude(pk=application.pk))
-    return set(among(others, ids).values_list("device_id", flat=True))
+    while some := list(islice(ids, TOGETHER)):
+        rows = _among(application.devices.all(), some).values_list("device_id", *Kind._fields, "status")
+        known = {row[0]: (Kind(*row[1:4]), row[4]) for row in rows}
+        unknown = [device_id for device_id in some if device_id not in known]
+        foreign = set(_among(others, unknown).values_list("device_id", flat=True)) if unknown else ()
+        yield LookedUp(some, known, foreign)
 
 
-def among(devices: QuerySet[Device], ids: Sequence[str]) -> QuerySet[Device]:
+def _among(devices: QuerySet[Device], ids: Sequence[str]) -> QuerySet[Device]:
     """Those with one of very many ids, which travel as one parameter."""
     those, parameter = bulk.among("device_id", ids, connection)
-    return devices.extra(where=[those], params=[parameter])  # noqa: S610
+    return devices.order_by().extra(where=[those], params=[parameter])  # noqa: S610
 
 
 def _kinds_first(tallies: Mapping[Kind, _Tally], sampled: int = 1) -> list[tuple[Kind, Named]]:

@@ -269,7 +269,7 @@ def test_a_long_list_takes_few_statements_and_none_when_it_is_asked_again(fleet)
 
 @pytest.mark.parametrize("together", [1, 2, 1000])
 def test_doubts_name_every_id_that_is_unknown_foreign_or_incompatible(fleet, monkeypatch, together):
-    monkeypatch.setattr("tasks.reach.doubtful.TOGETHER", together)
+    monkeypatch.setattr("tasks.reach.survey.TOGETHER", together)
     _device(ApplicationFactory(), "theirs-1", "Meter", "ONLINE")
     ids = "lamp-2\nmeter-1\nnobody-9\nlamp-0\ntheirs-1\nodd-1\nnobody-1"
     found = doubts(fleet, ids, None, ("Valve", "CLOSE"))
