@@ -65,6 +65,11 @@ class GivenDevices:
         return self.kept.count if self.kept and self.kept.is_usable else 0
 
     @property
+    def is_short(self) -> bool:
+        """May its ids go back into their field?"""
+        return 0 < self.count <= device_ids.LONG
+
+    @property
     def can_go_back(self) -> bool:
         """Is there a list that this one was made of?"""
         return self.kept is not None and self.kept.before is not None
