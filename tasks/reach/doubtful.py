@@ -33,16 +33,17 @@ def doubts(
     """
     if application.catalogue_at is None:
         return Doubts("", "", "")
-    fitting: dict[Kind, bool] = {}
+    fitting: dict[tuple[str, ...], bool] = {}
     found = []
     for some, known, foreign in looked_up(application, chain.from_iterable(sets.pieces(ids))):
-        fitting |= fits({kind for kind, _ in known.values()} - fitting.keys(), profile, command)
+        new = {row[1:4] for row in known.values()} - fitting.keys()
+        fitting.update(fits([Kind(*kind) for kind in new], profile, command).items())
         unknown = [device_id for device_id in some if device_id not in known]
         found.append(
             (
                 "\n".join(device_id for device_id in unknown if device_id not in foreign),
                 "\n".join(device_id for device_id in unknown if device_id in foreign),
-                "\n".join(each for each in some if each in known and not fitting[known[each][0]]),
+                "\n".join(each for each in some if each in known and not fitting[known[each][1:4]]),
             )
         )
     return Doubts(*("\n".join(filter(None, texts)) for texts in zip(*found, strict=True)))

@@ -63,10 +63,13 @@ NOBODY = Named(0)
 
 
 class LookedUp(NamedTuple):
-    """Some listed ids; of those that the application's catalogue knows their kind and status; which others know."""
+    """Some listed ids; of each that the application's catalogue knows its id, kind and status; which others know.
+
+    Kinds are plain tuples in it, as equal to ``Kind`` as quick to make: a list has a million.
+    """
 
     ids: list[str]
-    known: dict[str, tuple[Kind, str]]
+    known: dict[str, tuple[str, ...]]
     foreign: Collection[str]
 
 
@@ -150,18 +153,18 @@ def _of_list(
     sampled = 1 if is_whole else -(-many // LOOKED_UP) or 1
     every = chain.from_iterable(sets.pieces(kept.text)) if kept else iter(dict.fromkeys(param["deviceList"]))
     ids = islice(every, 0, None, sampled)
-    kinds: defaultdict[Kind, _Tally] = defaultdict(_Tally)
+    kinds: defaultdict[tuple[str, ...], _Tally] = defaultdict(_Tally)
     statuses: Counter[str] = Counter()
     unknown, foreign = _Tally(), _Tally()
     place = 0
     for some in looked_up(application, ids):
         for device_id in some.ids:
-            kind, status = some.known.get(device_id, (None, ""))
-            if kind is None:
+            row = some.known.get(device_id)
+            if row is None:
                 (foreign if device_id in some.foreign else unknown).add(device_id, place)
             else:
-                kinds[kind].add(device_id, place)
-                statuses[status] += sampled
+                kinds[row[1:4]].add(device_id, place)
+                statuses[row[4]] += sampled
             place += sampled
     return Survey(
         kinds=_kinds_first(kinds, sampled),
@@ -174,11 +177,11 @@ def _of_list(
 
 
 def _of_rule(application: Application, param: Mapping[str, Any]) -> Survey:
-    kinds: defaultdict[Kind, _Tally] = defaultdict(_Tally)
+    kinds: defaultdict[tuple[str, ...], _Tally] = defaultdict(_Tally)
     statuses: Counter[str] = Counter()
     for *of_kind, status, count, one in _parts(application, param):
         statuses[status] += count
-        tally = kinds[Kind(*of_kind)]
+        tally = kinds[tuple(of_kind)]
         tally.total += count
         tally.ids += [one] if one else []
     return Survey(_kinds_first(kinds), _statuses_first(statuses))
@@ -220,7 +223,7 @@ def looked_up(application: Application, ids: Iterable[str]) -> Iterator[LookedUp
     others = Device.objects.filter(application__in=Application.objects.exclude(pk=application.pk))
     while some := list(islice(ids, TOGETHER)):
         rows = _among(application.devices.all(), some).values_list("device_id", *Kind._fields, "status")
-        known = {row[0]: (Kind(*row[1:4]), row[4]) for row in rows}
+        known = {row[0]: row for row in rows}
         unknown = [device_id for device_id in some if device_id not in known]
         foreign = set(_among(others, unknown).values_list("device_id", flat=True)) if unknown else ()
         yield LookedUp(some, known, foreign)
@@ -232,8 +235,8 @@ def _among(devices: QuerySet[Device], ids: Sequence[str]) -> QuerySet[Device]:
     return devices.order_by().extra(where=[those], params=[parameter])  # noqa: S610
 
 
-def _kinds_first(tallies: Mapping[Kind, _Tally], sampled: int = 1) -> list[tuple[Kind, Named]]:
-    found = {kind: tally.named(sampled) for kind, tally in tallies.items()}
+def _kinds_first(tallies: Mapping[tuple[str, ...], _Tally], sampled: int = 1) -> list[tuple[Kind, Named]]:
+    found = {Kind(*kind): tally.named(sampled) for kind, tally in tallies.items()}
     return sorted(found.items(), key=lambda item: (-item[1].total, item[0]))
 
 
